@@ -1,0 +1,71 @@
+"""Every key of clusterd in etcd, spelled here and nowhere else. Values are JSON, readable by etcdctl."""
+
+from dataclasses import dataclass
+
+ROOT = "/clusterd/"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one cluster, below ``/clusterd/<cluster>/``."""
+
+    cluster: str
+
+    @property
+    def prefix(self) -> str:
+        """Everything of this cluster."""
+        return f"{ROOT}{self.cluster}/"
+
+    @property
+    def head(self) -> str:
+        """The one pointer that routers follow: number, generation, author, time, message, hash of the last commit."""
+        return self.prefix + "head"
+
+    def config(self, generation: int) -> str:
+        """The prefix of all objects of one generation."""
+        return f"{self.prefix}config/{generation}/"
+
+    def config_object(self, generation: int, name: str) -> str:
+        """One object: `name` is ``cluster``, ``routers/<name>`` or ``virtuals/<name>``."""
+        return self.config(generation) + name
+
+    @property
+    def history_prefix(self) -> str:
+        """The prefix of all commit records."""
+        return self.prefix + "history/"
+
+    def history(self, number: int) -> str:
+        """The record of one commit, zero-padded so that keys sort by number."""
+        return f"{self.history_prefix}{number:08d}"
+
+    @property
+    def active_prefix(self) -> str:
+        """The prefix of the active-router locks."""
+        return self.prefix + "active/"
+
+    def active(self, group: str = "default") -> str:
+        """The active-router lock of a group of addresses; its create revision is the fencing token."""
+        return self.active_prefix + group
+
+    @property
+    def routers_prefix(self) -> str:
+        """The prefix of the routers' heartbeat and status keys."""
+        return self.prefix + "routers/"
+
+    def router(self, name: str) -> str:
+        """One router's heartbeat and status, under its own lease."""
+        return self.routers_prefix + name
+
+    @property
+    def health_prefix(self) -> str:
+        """The prefix of all verdicts on real servers."""
+        return self.prefix + "health/"
+
+    def health(self, virtual: str, server: str, observer: str) -> str:
+        """What one observer found of one real server, under the observer's lease."""
+        return f"{self.health_prefix}{virtual}/{server}/{observer}"
+
+    @property
+    def peer_key(self) -> str:
+        """The secret by which routers know each other's datagrams; made by `clusterd init`."""
+        return self.prefix + "peer-key"

@@ -1,0 +1,1 @@
+"""The services that run on routers; they import clusterd and renderers, nothing imports them."""
