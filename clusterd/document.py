@@ -62,7 +62,7 @@ def from_data(data: object, lines: Lines | None = None) -> Cluster:
             cluster = Cluster.model_validate(rest)
         except ValidationError as error:
             found = [_problem(detail, rest, known) for detail in error.errors()]
-            problems += found
+            problems = problems or found  # what is missing after a removal was not missing in the text
             rest = _without(rest, [tuple(problem.path.split("/")) for problem in found])
     for path, message in broken_rules(cluster):
         problems.append(Problem(_line(tuple(path.split("/")), known), path, message))
