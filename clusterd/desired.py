@@ -1,0 +1,109 @@
+"""What should exist on a router: the cluster, the verdicts on its real servers and the router's role as a plane.
+
+Every router has the whole IPVS table, the masquerading and the kernel settings; only the active one has the floating
+addresses, so that taking over is adding addresses and nothing else.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from clusterd.model import Cluster, Virtual, forwarding
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Destination,
+    DestinationKey,
+    Item,
+    Key,
+    Masquerade,
+    Netfilter,
+    Scope,
+    Service,
+    ServiceKey,
+    Sysctl,
+    plane,
+)
+
+ServerId = tuple[str, str]  # names of the virtual server and the real server
+
+# ip_forward: a router forwards. send_redirects: real servers must not learn a way around the router.
+# expire_nodest_conn, expire_quiescent_template: connections to a removed server end at once, and persistence yields
+# to a weight of 0 (Documentation/networking/ipvs-sysctl.rst).
+SYSCTLS = (
+    Sysctl("ipv4/ip_forward", "1"),
+    Sysctl("ipv4/conf/all/send_redirects", "0"),
+    Sysctl("ipv4/vs/expire_nodest_conn", "1"),
+    Sysctl("ipv4/vs/expire_quiescent_template", "1"),
+)
+
+
+def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict[Key, Item]:
+    """Return the plane that this cluster wants on a router.
+
+    `up` holds the verdicts; a real server without one is not in the pool yet. A server that is down leaves the pool,
+    or stays at weight 0 where the virtual server says `quiesce`.
+    """
+    items: list[Item] = [*SYSCTLS]
+    if cluster.settings.masquerade:
+        items.append(Netfilter(tuple(sorted(Masquerade(m.source, m.interface) for m in cluster.settings.masquerade))))
+    for name, virtual in cluster.virtuals.items():
+        if virtual.enabled:
+            items += _service(virtual)
+            items += _pool(cluster, name, virtual, up)
+    if active:
+        items += _addresses(cluster)
+    return plane(*items)
+
+
+def service_key(virtual: Virtual) -> ServiceKey:
+    """Return what IPVS knows the virtual server by."""
+    return ServiceKey(virtual.protocol, virtual.address.ip, virtual.port)
+
+
+def destination_key(virtual: Virtual, server: str) -> DestinationKey:
+    """Return what IPVS knows a real server of the virtual server by."""
+    real = virtual.servers[server]
+    return DestinationKey(service_key(virtual), real.address, real.port or virtual.port)
+
+
+def _service(virtual: Virtual) -> Iterator[Service]:
+    kept = virtual.persistence
+    if kept:
+        yield Service(service_key(virtual), virtual.scheduler, kept.timeout_s, kept.prefix)
+    else:
+        yield Service(service_key(virtual), virtual.scheduler)
+
+
+def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Iterator[Destination]:
+    all_down = True
+    for label, server in virtual.servers.items():
+        if not server.enabled:
+            continue
+        verdict = up.get((name, label))
+        all_down = all_down and verdict is False
+        if verdict is None or not (verdict or virtual.quiesce):
+            continue
+        weight = server.weight if verdict else 0
+        yield Destination(destination_key(virtual, label), forwarding(cluster, virtual, server), weight)
+    if virtual.sorry_server and all_down:
+        way = virtual.forwarding or cluster.settings.forwarding
+        key = DestinationKey(service_key(virtual), virtual.sorry_server, virtual.port)
+        yield Destination(key, way, 1)
+
+
+def _addresses(cluster: Cluster) -> Iterator[Address]:
+    gateway = cluster.settings.nat_router
+    if gateway:
+        yield Address(gateway.interface, gateway.address)
+    for virtual in cluster.virtuals.values():
+        if virtual.enabled:
+            yield Address(virtual.interface, virtual.address)
+
+
+def scope(cluster: Cluster) -> Scope:
+    """Return what is ours while this cluster is the configuration, whether it is wanted at the moment or not."""
+    vips = frozenset(virtual.address.ip for virtual in cluster.virtuals.values())
+    places = {AddressKey(v.interface, v.address.ip) for v in cluster.virtuals.values()}
+    gateway = cluster.settings.nat_router
+    if gateway:
+        places.add(AddressKey(gateway.interface, gateway.address.ip))
+    return Scope(vips, frozenset(places))

@@ -1,0 +1,208 @@
+"""What exists, or should exist, on one router: a plane of items, and the operations that change it.
+
+Desired and actual state are the same type, so that their difference is a plan (`clusterd.plan`). Every item has a
+`key`, by which it is found again, and is compared whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from clusterd.model import Forwarding, Protocol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServiceKey:
+    """What IPVS knows a virtual service by (ipvsadm(8), -t and -u)."""
+
+    protocol: Protocol
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A virtual service. `persistence_s` 0 is off; `persistence_prefix` is the netmask of clients in bits."""
+
+    key: ServiceKey
+    scheduler: str
+    persistence_s: int = 0
+    persistence_prefix: int = 32
+
+    def __str__(self) -> str:
+        kept = f" persistent {self.persistence_s} s /{self.persistence_prefix}" if self.persistence_s else ""
+        return f"service {self.key} {self.scheduler}{kept}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DestinationKey:
+    """A real server's address and port behind one service."""
+
+    service: ServiceKey
+    address: IPv4Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.service} -> {self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One real server behind a service. A weight of 0 keeps established connections only (ipvsadm(8), -w)."""
+
+    key: DestinationKey
+    forwarding: Forwarding
+    weight: int  # 0 … 65535
+
+    def __str__(self) -> str:
+        return f"destination {self.key} {self.forwarding} weight {self.weight}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AddressKey:
+    """A floating address on an interface."""
+
+    interface: str
+    address: IPv4Address
+
+    def __str__(self) -> str:
+        return f"{self.address} on {self.interface}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A floating address with its network: a VIP or the gateway. Only the active router has it."""
+
+    interface: str
+    address: IPv4Interface
+
+    @property
+    def key(self) -> AddressKey:
+        """Found again by interface and address; the prefix may change."""
+        return AddressKey(self.interface, self.address.ip)
+
+    def __str__(self) -> str:
+        return f"address {self.address} on {self.interface}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Masquerade:
+    """Packets from `source` leave through `interface` under that interface's address."""
+
+    source: IPv4Network
+    interface: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NetfilterKey:
+    """There is one own nft table, replaced as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Netfilter:
+    """Our own nft table. `masquerades` is sorted; `intact` is false where a read-back found what we never write."""
+
+    masquerades: tuple[Masquerade, ...]
+    intact: bool = True
+
+    @property
+    def key(self) -> NetfilterKey:
+        """The same for every content."""
+        return NetfilterKey()
+
+    def __str__(self) -> str:
+        rules = ", ".join(f"masquerade {m.source} out {m.interface}" for m in self.masquerades)
+        return f"nft table: {rules or 'empty'}{'' if self.intact else ' and foreign content'}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SysctlKey:
+    """A kernel setting by its name below net (``ipv4/ip_forward``)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A kernel setting and its value as /proc/sys prints it."""
+
+    name: str
+    value: str
+
+    @property
+    def key(self) -> SysctlKey:
+        """Found again by name."""
+        return SysctlKey(self.name)
+
+    def __str__(self) -> str:
+        return f"sysctl net/{self.name} = {self.value}"
+
+
+Key = ServiceKey | DestinationKey | AddressKey | NetfilterKey | SysctlKey
+Item = Service | Destination | Address | Netfilter | Sysctl
+Plane = Mapping[Key, Item]
+
+
+class Verb(StrEnum):
+    """What an operation does to its item."""
+
+    ADD = "add"
+    SET = "set"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One change of the kernel's state. Absolute: doing it again leads to the same state."""
+
+    verb: Verb
+    item: Item
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.item}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An operation that the kernel refused, and its words."""
+
+    operation: Operation
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is ours: services on these VIPs, and these addresses. Everything else belongs to others and stays."""
+
+    vips: frozenset[IPv4Address] = frozenset()
+    addresses: frozenset[AddressKey] = frozenset()
+
+    def __or__(self, other: "Scope") -> "Scope":
+        return Scope(self.vips | other.vips, self.addresses | other.addresses)
+
+
+def plane(*items: Item) -> dict[Key, Item]:
+    """Return the plane of these items."""
+    return {item.key: item for item in items}
+
+
+def applied(actual: Plane, operation: Operation) -> dict[Key, Item]:
+    """Return the plane after an operation, as the kernel would have it: a service takes its destinations along."""
+    after = dict(actual)
+    key = operation.item.key
+    if operation.verb is not Verb.DELETE:
+        after[key] = operation.item
+        return after
+    after.pop(key, None)
+    if isinstance(key, ServiceKey):
+        for other in actual:
+            if isinstance(other, DestinationKey) and other.service == key:
+                del after[other]
+    return after
