@@ -1,0 +1,1 @@
+"""clusterd's tests."""
