@@ -1,0 +1,1 @@
+"""A five-node LVS cluster on a real IPVS kernel, for the tests and the demo."""

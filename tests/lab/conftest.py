@@ -1,0 +1,18 @@
+"""The network of the lab's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.topology import Network
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """The five nodes, client and etcd host, built once for a module; nothing runs in them yet."""
+    built = Network(tmp_path_factory.mktemp("lab"))
+    try:
+        built.build()
+        yield built
+    finally:
+        built.close()

@@ -1,0 +1,72 @@
+"""keepalived on the same two routers with the same addresses, services and timers, to measure it beside clusterd."""
+
+from tests.lab.namespaces import Process
+from tests.lab.topology import GATEWAY, VIP, Network
+
+PRIORITIES = {"r1": 150, "r2": 100}
+WEIGHTS = {"192.168.1.1": 2, "192.168.1.2": 1, "192.168.1.3": 1}
+_INSTANCE = """\
+vrrp_instance {name} {{
+    state BACKUP
+    interface {device}
+    virtual_router_id {number}
+    priority {priority}
+    advert_int {advert_s:g}
+    virtual_ipaddress {{
+        {address}/24 dev {device}
+    }}
+}}
+"""
+_REAL_SERVER = """\
+    real_server {address} 80 {{
+        weight {weight}
+        HTTP_GET {{
+            url {{
+                path /
+                status_code 200
+            }}
+            connect_timeout {timeout_s:g}
+        }}
+    }}
+"""
+
+
+def configuration(router: str, *, advert_s: float = 1, check_s: float = 2) -> str:
+    """The text of keepalived.conf(5) for one router: a sync group of both addresses, and the web service by NAT."""
+    servers = "".join(_REAL_SERVER.format(address=a, weight=w, timeout_s=check_s) for a, w in WEIGHTS.items())
+    values = {"priority": PRIORITIES[router], "advert_s": advert_s}
+    return (
+        f"global_defs {{\n    router_id {router}\n    vrrp_version 3\n}}\n"
+        "vrrp_sync_group both {\n    group {\n        public\n        private\n    }\n}\n"
+        + _INSTANCE.format(name="public", device="eth0", number=51, address=VIP, **values)
+        + _INSTANCE.format(name="private", device="eth1", number=52, address=GATEWAY, **values)
+        + f"virtual_server {VIP} 80 {{\n    delay_loop {check_s:g}\n    lb_algo wrr\n    lb_kind NAT\n"
+        f"    protocol TCP\n{servers}}}\n"
+    )
+
+
+class Keepalived:
+    """One router's keepalived. Forwarding is not its business: whoever measures it sets ip_forward."""
+
+    def __init__(self, network: Network, router: str, *, advert_s: float = 1, check_s: float = 2) -> None:
+        self._network, self._router = network, router
+        self._folder = network.directory / f"keepalived-{router}"
+        self._folder.mkdir(exist_ok=True)
+        self._text = configuration(router, advert_s=advert_s, check_s=check_s)
+        self.process: Process | None = None
+
+    def start(self) -> None:
+        """Start it; it is active some seconds later, see Network.addresses."""
+        path = self._folder / "keepalived.conf"
+        path.write_text(self._text)
+        identity = [f"--{name}={self._folder}/{name}" for name in ("pid", "vrrp_pid", "checkers_pid")]
+        self.process = self._network.spawn(
+            *(self._router, "keepalived", "--dont-fork", "--log-console", "--log-detail", f"--use-file={path}"),
+            *identity,
+            name=f"keepalived-{self._router}",
+        )
+
+    def stop(self) -> None:
+        """Ask it to hand over and end. For a power cut there is Network.power_off."""
+        if self.process is not None:
+            self.process.stop()
