@@ -175,11 +175,21 @@ class Answer:
 Action = Claim | Release | AskPeers | Answer
 
 
+def promise_s(ttl_s: float) -> float:
+    """Return the longest promise, in seconds; a router that just started may have given one, and waits so long."""
+    return ttl_s / 2
+
+
+def start(me: str, ttl_s: float, now_s: float) -> State:
+    """Return the state of a router that has just started."""
+    return State(me, ttl_s=ttl_s, promised_until_s=now_s + promise_s(ttl_s))
+
+
 def active_until(state: State) -> float:
     """Return until when this router may act as the active one; a moment in the past where it may not."""
     if state.stopping:
         return _NEVER
-    if state.policy == "hold" and state.acting and (state.token or not state.holder):
+    if state.policy == "hold" and state.acting and state.holder in ("", state.me):
         return _FOREVER
     by_lease = state.lease_until_s if state.token else _NEVER
     return max(by_lease, state.peers_until_s)
@@ -264,14 +274,14 @@ def _promise(state: State, event: Asked, now_s: float) -> tuple[State, tuple[Act
     known = any(member.name == event.peer for member in state.members)
     agreed = known and not state.acting and not state.claiming and not state.token and state.holder != ""
     if agreed:
-        until_s = now_s + min(event.for_s, state.ttl_s)
+        until_s = now_s + min(event.for_s, promise_s(state.ttl_s))
         state = replace(state, promised_until_s=max(state.promised_until_s, until_s))
     return state, (Answer(event.peer, event.question, agreed),)
 
 
 def _ask(state: State, now_s: float) -> tuple[State, tuple[Action, ...]]:
     """Ask the others once the lease is half over: a refresh is overdue by then."""
-    for_s = state.ttl_s / 2
+    for_s = promise_s(state.ttl_s)
     lease_fresh = state.token and state.lease_until_s - now_s > state.ttl_s / 2
     if state.policy != "failsafe" or not state.acting or lease_fresh or now_s - state.asked_s < for_s / 5:
         return state, ()

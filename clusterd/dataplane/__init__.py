@@ -1,0 +1,1 @@
+"""The kernel of one router. `contract` says what a data plane is; `kernel` and `memory` are two that keep it."""

@@ -1,0 +1,121 @@
+"""Floating addresses on interfaces, with lifetimes (ip-address(8): valid_lft, preferred_lft), and their announcing."""
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from errno import EADDRNOTAVAIL, ENODEV, ESRCH
+from ipaddress import IPv4Address, IPv4Interface
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from clusterd.dataplane.lifetime import lifetime_s
+from clusterd.plane import Address, AddressKey, Failure, Item, Key, Operation, Scope, Verb
+
+_ETHERTYPE_ARP = 0x0806
+_ETHERTYPE_IP = 0x0800
+_BROADCAST = b"\xff" * 6
+_REQUEST, _REPLY = 1, 2
+_GONE = "its time was over before it could be added"
+
+
+def boottime_s() -> float:
+    """Return CLOCK_BOOTTIME, which counts the time that the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Addresses:
+    """The addresses of the network namespace in which this was made."""
+
+    def __init__(self) -> None:
+        self._route = IPRoute()
+
+    def close(self) -> None:
+        """Close the socket; addresses stay for their lifetime."""
+        self._route.close()
+
+    def read(self, scope: Scope) -> dict[Key, Item]:
+        """Return the addresses of the scope that exist."""
+        found: dict[Key, Item] = {}
+        for interface in sorted({key.interface for key in scope.addresses}):
+            index = self._index(interface)
+            for answer in self._route.get_addr(family=socket.AF_INET, index=index) if index else ():
+                address = IPv4Interface((answer.get("local") or answer.get("address"), answer["prefixlen"]))
+                if AddressKey(interface, address.ip) in scope.addresses:
+                    found[AddressKey(interface, address.ip)] = Address(interface, address)
+        return found
+
+    def apply(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
+        """Add or remove one address."""
+        if operation.verb is Verb.DELETE:
+            return self._delete(operation, address)
+        return self._replace(operation, address, until_s)
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> list[Failure]:
+        """Let existing addresses live until `until_s`."""
+        wanted = {address.key: address for address in addresses}
+        present = self.read(Scope(addresses=frozenset(wanted)))
+        results = (self._replace(Operation(Verb.SET, a), a, until_s) for key, a in wanted.items() if key in present)
+        return [failure for failure in results if failure]
+
+    def _replace(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
+        index = self._index(address.interface)
+        if not index:
+            return Failure(operation, os.strerror(ENODEV))
+        lifetime = lifetime_s(until_s, boottime_s())  # the clock is read as late as possible
+        if not lifetime:
+            return Failure(operation, _GONE)
+        try:
+            self._route.addr(
+                "replace",
+                index=index,
+                address=str(address.address.ip),
+                prefixlen=address.address.network.prefixlen,
+                valid_lft=lifetime,
+                preferred_lft=lifetime,
+            )
+        except NetlinkError as error:
+            return Failure(operation, os.strerror(error.code))
+        return None
+
+    def _delete(self, operation: Operation, address: Address) -> Failure | None:
+        index = self._index(address.interface)
+        if not index:
+            return None
+        try:
+            self._route.addr(
+                "del", index=index, address=str(address.address.ip), prefixlen=address.address.network.prefixlen
+            )
+        except NetlinkError as error:
+            if error.code not in (EADDRNOTAVAIL, ESRCH):
+                return Failure(operation, os.strerror(error.code))
+        return None
+
+    def _index(self, interface: str) -> int:
+        try:
+            return socket.if_nametoindex(interface)
+        except OSError:
+            return 0
+
+
+def announce(addresses: Iterable[Address]) -> None:
+    """Broadcast each address as ours, as a request and as a reply: some hosts heed only one (RFC 5227, section 3)."""
+    for address in addresses:
+        try:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+                link.bind((address.interface, 0))
+                mac = link.getsockname()[4]
+                for operation in (_REQUEST, _REPLY):
+                    link.send(gratuitous_arp(mac, address.address.ip, operation))
+        except OSError:
+            continue  # no such interface, or its link is down: there is nobody to tell
+
+
+def gratuitous_arp(mac: bytes, address: IPv4Address, operation: int) -> bytes:
+    """Return an Ethernet frame in which a host names itself as the owner of its own address (RFC 826)."""
+    ethernet = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP)
+    header = struct.pack("!HHBBH", 1, _ETHERTYPE_IP, 6, 4, operation)
+    target = mac if operation == _REPLY else bytes(6)
+    return ethernet + header + mac + address.packed + target + address.packed

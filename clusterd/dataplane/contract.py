@@ -1,0 +1,38 @@
+"""What clusterd asks of a router's kernel: to be read, and to be changed by operations.
+
+A data plane never looks at what is not in the scope, and never changes it. Calls are not concurrent: the router has
+one writer. Times are seconds on CLOCK_BOOTTIME.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from clusterd.plane import Address, Failure, Item, Key, Operation, Scope
+
+
+class DataPlane(Protocol):
+    """A kernel that can be read and changed. Raises ApplyError where it cannot be spoken to at all."""
+
+    def read(self, scope: Scope) -> dict[Key, Item]:
+        """Return what exists of ours: services on the VIPs of the scope, its addresses, our nft table, our sysctls."""
+        ...
+
+    def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        """Carry the operations out in their order and return those that the kernel refused.
+
+        An ADD of what exists and a DELETE of what does not are no failures. Addresses are added only before `until_s`,
+        for the whole seconds that are left until then, after which the kernel removes them by itself.
+        """
+        ...
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
+        """Let addresses that exist live on until `until_s`, in whole seconds; one that is missing stays missing."""
+        ...
+
+    def announce(self, addresses: Iterable[Address]) -> None:
+        """Tell the neighbours that the addresses are here (gratuitous ARP, RFC 5227, section 3); loss is no error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets. The kernel's state stays."""
+        ...

@@ -1,0 +1,71 @@
+"""The real kernel of this router, or of the network namespace in which it runs."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from clusterd.dataplane import addresses, netfilter, sysctl
+from clusterd.dataplane.addresses import Addresses
+from clusterd.dataplane.ipvs import Ipvs
+from clusterd.desired import SYSCTLS
+from clusterd.plane import (
+    Address,
+    Destination,
+    Failure,
+    Item,
+    Key,
+    Netfilter,
+    Operation,
+    Scope,
+    Service,
+    Sysctl,
+    plane,
+)
+
+
+class Kernel:
+    """A `DataPlane` on netlink, nft and /proc/sys. Raises ApplyError where the kernel has no IPVS."""
+
+    def __init__(self) -> None:
+        self._ipvs = Ipvs()
+        self._addresses = Addresses()
+
+    def read(self, scope: Scope) -> dict[Key, Item]:
+        """Return what exists of ours."""
+        table = netfilter.read()
+        settings = sysctl.read(item.name for item in SYSCTLS)
+        others = plane(*settings, *([table] if table else []))
+        return others | self._ipvs.read(scope) | self._addresses.read(scope)
+
+    def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        """Carry the operations out in their order; those of IPVS that follow each other go together."""
+        failures: list[Failure] = []
+        for ipvs, group in groupby(operations, key=lambda operation: isinstance(operation.item, Service | Destination)):
+            if ipvs:
+                failures += self._ipvs.apply(list(group))
+            else:
+                failures += filter(None, (self._apply(operation, until_s) for operation in group))
+        return tuple(failures)
+
+    def _apply(self, operation: Operation, until_s: float) -> Failure | None:
+        match operation.item:
+            case Address() as address:
+                return self._addresses.apply(operation, address, until_s)
+            case Netfilter() as table:
+                return netfilter.apply(operation, table)
+            case Sysctl() as setting:
+                return sysctl.apply(operation, setting)
+            case other:
+                raise TypeError(f"not an item of this kernel: {other}")
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
+        """Let existing addresses live until `until_s`."""
+        return tuple(self._addresses.renew(addresses, until_s))
+
+    def announce(self, wanted: Iterable[Address]) -> None:
+        """Tell the neighbours."""
+        addresses.announce(wanted)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._ipvs.close()
+        self._addresses.close()

@@ -1,0 +1,12 @@
+"""How long a floating address may live in the kernel: never longer than the claim to it."""
+
+# The kernel counts lifetimes in whole seconds and sweeps up to a quarter of a second late (devinet.c, check_lifetime);
+# the election's margin covers the sweep.
+LONGEST_S = 3600
+
+
+def lifetime_s(until_s: float, now_s: float) -> int:
+    """Return the lifetime in whole seconds for an address claimed until `until_s`; 0 when it may not be there."""
+    if until_s <= now_s:
+        return 0
+    return int(min(until_s - now_s, LONGEST_S))

@@ -1,0 +1,98 @@
+"""A kernel in memory that obeys the real one's rules. For tests, and for a router that only shows what it would do."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from errno import EINVAL, ESRCH
+
+from clusterd.dataplane.lifetime import lifetime_s
+from clusterd.desired import SYSCTLS
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Destination,
+    Failure,
+    Item,
+    Key,
+    Operation,
+    Scope,
+    Service,
+    Sysctl,
+    SysctlKey,
+    Verb,
+    applied,
+    plane,
+)
+
+_KNOWN = {item.key for item in SYSCTLS}
+
+
+class MemoryPlane:
+    """A `DataPlane` without a kernel. `now` is the clock by which addresses end; `items` is all that exists."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in SYSCTLS))
+        self.ends_s: dict[AddressKey, float] = {}
+        self.announced: list[Address] = []
+        self.writes = 0
+
+    def read(self, scope: Scope) -> dict[Key, Item]:
+        """Return what exists of ours."""
+        self._sweep()
+        return {key: item for key, item in self.items.items() if _ours(item, scope)}
+
+    def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        """Carry the operations out in their order."""
+        self._sweep()
+        failures = (self._apply(operation, until_s) for operation in operations)
+        return tuple(failure for failure in failures if failure)
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
+        """Let existing addresses live until `until_s`."""
+        self._sweep()
+        present = [address for address in addresses if address.key in self.items]
+        failures = (self._apply(Operation(Verb.SET, address), until_s) for address in present)
+        return tuple(failure for failure in failures if failure)
+
+    def announce(self, addresses: Iterable[Address]) -> None:
+        """Remember what was announced."""
+        self.announced += addresses
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _apply(self, operation: Operation, until_s: float) -> Failure | None:
+        item, verb = operation.item, operation.verb
+        self.writes += 1
+        if isinstance(item, Destination) and verb is not Verb.DELETE and item.key.service not in self.items:
+            return Failure(operation, os.strerror(ESRCH))
+        if isinstance(item, Service | Destination) and verb is Verb.SET and item.key not in self.items:
+            return Failure(operation, os.strerror(ESRCH))
+        if isinstance(item, Sysctl) and item.key not in _KNOWN:
+            return Failure(operation, os.strerror(EINVAL))
+        if isinstance(item, Address) and verb is not Verb.DELETE:
+            lifetime = lifetime_s(until_s, self._now())
+            if not lifetime:
+                return Failure(operation, "its time was over before it could be added")
+            self.ends_s[item.key] = self._now() + lifetime
+        self.items = applied(self.items, operation)
+        return None
+
+    def _sweep(self) -> None:
+        for key in [key for key, end_s in self.ends_s.items() if end_s <= self._now()]:
+            del self.ends_s[key]
+            self.items.pop(key, None)
+
+
+def _ours(item: Item, scope: Scope) -> bool:
+    match item:
+        case Service(key=key):
+            return key.address in scope.vips
+        case Destination(key=key):
+            return key.service.address in scope.vips
+        case Address():
+            return item.key in scope.addresses
+        case Sysctl():
+            return SysctlKey(item.name) in _KNOWN
+        case _:
+            return True
