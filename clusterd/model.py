@@ -5,11 +5,12 @@ These classes are the document's schema as well: field names are the document's 
 `rules`. Nothing here knows about etcd, files or the kernel.
 """
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _text(value: object) -> object:
@@ -127,6 +128,15 @@ class SendExpectCheck(Timing):
     send: Text | None = Field(None, description=r"sent after connecting; \n \r \t \\ \' are translated when it is sent")
     expect: Text | None = Field(None, description="what must come back; * means anything, but something")
     regex: Flag = Field(False, description="expect is a regular expression, searched for in what comes back")
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        if self.regex and self.expect not in (None, "*"):
+            try:
+                re.compile(str(self.expect).encode())
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(f"expect is not a regular expression: {error}") from error
+        return self
 
 
 Check = Annotated[TcpCheck | HttpCheck | SendExpectCheck, Field(discriminator="type")]
