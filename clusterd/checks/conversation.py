@@ -14,7 +14,7 @@ from clusterd.health import Observation
 
 LIMIT_BYTES = 65536  # no check reads more of an answer
 QUOTED_BYTES = 60  # how much of an answer a detail shows
-HELD_UP_S = 0.2  # a timeout noticed that much too late says more about this process than about the server
+HELD_UP_S = 0.5  # a timeout noticed that much too late says more about this process than about the server
 
 # Errors of this machine: nothing was asked of the server.
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})

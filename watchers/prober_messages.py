@@ -1,0 +1,80 @@
+"""What a router and its prober tell each other: one JSON object a line.
+
+    router → prober   Assignment   the complete list of targets, sent whole whenever it changes
+    prober → router   Report       one verdict: the first of a target, and each that differs from the one before
+
+Times on the line are wall-clock seconds (UTC), since the two processes and their successors share no other clock.
+"""
+
+from collections.abc import Mapping
+
+from clusterd.health import Verdict
+from clusterd.model import Check, Cluster, Host, Port, Value
+
+Identity = tuple[str, str]  # the names of the virtual server and of the real server
+
+
+class Target(Value):
+    """One real server to check, with the verdict on it so far (None: it has no past).
+
+    `entry` is the number of the assignment by which it came in, and comes back in its reports: one on the wire from
+    before it left and came in again is told apart by it. The link fills it in.
+    """
+
+    virtual: str
+    server: str
+    address: Host
+    port: Port
+    check: Check
+    verdict: Verdict | None = None
+    entry: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Return what the state of a check is kept by."""
+        return self.virtual, self.server
+
+    def same_check(self, other: "Target") -> bool:
+        """Return whether the other target is checked in the same way at the same place."""
+        return (self.address, self.port, self.check) == (other.address, other.port, other.check)
+
+
+class Assignment(Value):
+    """Everything that a prober is to check from now on."""
+
+    targets: tuple[Target, ...]
+
+
+class Report(Value):
+    """A verdict that is new."""
+
+    virtual: str
+    server: str
+    verdict: Verdict
+    entry: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Return whose verdict it is."""
+        return self.virtual, self.server
+
+
+def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Target, ...]:
+    """Return what to check: every enabled real server of every enabled virtual server.
+
+    A UDP service is checked by the same kinds, over TCP.
+    """
+    return tuple(
+        Target(
+            virtual=name,
+            server=label,
+            address=server.address,
+            port=server.port or virtual.port,
+            check=virtual.check,
+            verdict=verdicts.get((name, label)),
+        )
+        for name, virtual in cluster.virtuals.items()
+        if virtual.enabled
+        for label, server in virtual.servers.items()
+        if server.enabled
+    )
