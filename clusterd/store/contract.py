@@ -5,7 +5,7 @@ the lease it was put under ends. Times are seconds on CLOCK_BOOTTIME, which goes
 No method waits for ever: each one answers, or raises one of the errors of `clusterd.errors` within the store's timeout.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -132,7 +132,7 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, prefix: str, start_revision: int) -> AsyncIterator[Batch]:
+    def watch(self, prefix: str, start_revision: int) -> AsyncGenerator[Batch, None]:
         """Yield every revision from `start_revision` on that changed a key under the prefix: whole, once, in order.
 
         Goes on for ever, through restarts and loss of members; raises Compacted when the start (or the point where it

@@ -36,8 +36,6 @@ def _translated() -> Iterator[None]:
         if verdict in (Fate.STALE_LOGIN, Fate.REFUSED):
             raise StreamRefused(details(error), verdict is Fate.STALE_LOGIN) from error
         raise StreamLost(details(error)) from error
-    except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
-        raise StreamLost(str(error) or type(error).__name__) from error
 
 
 class Stream:
@@ -55,6 +53,14 @@ class Stream:
                     await self._call.write(message)
         except TimeoutError as error:
             raise StreamLost(f"could not send for {within_s:g} s") from error
+        except asyncio.InvalidStateError as error:  # it has ended already: a read says why
+            await self.read(within_s)
+            raise StreamLost("ended") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            raise StreamLost("closed on this side") from error
 
     async def read(self, within_s: float) -> Any | None:
         """Return the next message, or None where none came in time: the next read may still get it.

@@ -1,5 +1,6 @@
 """Real etcd members on this host, for tests: each in a folder of its own, on free loopback ports."""
 
+import os
 import shutil
 import signal
 import socket
@@ -12,12 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-
 ETCD = shutil.which("etcd")
 STARTUP_S = 30.0
 
-needs_etcd = pytest.mark.skipif(ETCD is None, reason="the etcd program is not on PATH (Debian: etcd-server)")
+
+def etcdctl(endpoint: str, *arguments: str) -> str:
+    """Run etcdctl against an endpoint, and return what it prints."""
+    command = ["etcdctl", "--endpoints", endpoint, *arguments]
+    environment = {"ETCDCTL_API": "3", "PATH": os.environ["PATH"]}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
 
 
 def free_ports(number: int) -> list[int]:
@@ -101,6 +105,12 @@ class Member:
     def resume(self) -> None:
         """Let a frozen member go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
+
+    def revive(self) -> None:
+        """Let the member run again, frozen or dead as it may be, and do not wait until it serves."""
+        if self._process is None or self._process.poll() is not None:
+            self.launch()
+        self.resume()
 
     def stop(self) -> None:
         """End the member, in whatever state it is. Its data stays."""
