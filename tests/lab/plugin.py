@@ -125,7 +125,8 @@ class _Bridge:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._guest: _Guest | None = None
-        self._lost: str | None = None
+        self._lost: str | None = None  # why the machine answers for no more tests
+        self._trouble: str | None = None  # what went wrong after the last one
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -159,15 +160,14 @@ class _Bridge:
         yield _failure(item, None)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        trouble = self._guest.end() if self._guest else None
-        if trouble:
+        self._trouble = self._guest.end() if self._guest else None
+        if self._trouble:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-            self._lost = trouble
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-        if exitstatus == pytest.ExitCode.INTERNAL_ERROR and self._lost:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._trouble:
             terminalreporter.section("the lab did not end well")
-            terminalreporter.write_line(self._lost)
+            terminalreporter.write_line(self._trouble)
 
 
 def _in_lab(item: pytest.Item) -> bool:
