@@ -129,16 +129,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class StoodDown:
-    """The addresses are gone from the kernel, read back: now the lock may be given away."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Event = Configured | Ready | LeaseSeen | LockSeen | ClaimFailed | Promised | Asked | Stop | StoodDown | Tick
+Event = Configured | Ready | LeaseSeen | LockSeen | ClaimFailed | Promised | Asked | Stop | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +141,6 @@ class Claim:
     """Create the lock under the lease, if there is none."""
 
     lease_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Delete the lock, if it is still the one of this token."""
-
-    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +160,7 @@ class Answer:
     agreed: bool
 
 
-Action = Claim | Release | AskPeers | Answer
+Action = Claim | AskPeers | Answer
 
 
 def promise_s(ttl_s: float) -> float:
@@ -232,10 +220,6 @@ def _take(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action
             return _promise(state, event, now_s)
         case Stop():
             return replace(state, stopping=True), ()
-        case StoodDown():
-            if state.stopping and state.token:
-                return replace(state, token=0, holder=None), (Release(state.token),)
-            return state, ()
         case Tick():
             return state, ()
 

@@ -193,16 +193,16 @@ def plane(*items: Item) -> dict[Key, Item]:
     return {item.key: item for item in items}
 
 
-def applied(actual: Plane, operation: Operation) -> dict[Key, Item]:
-    """Return the plane after an operation, as the kernel would have it: a service takes its destinations along."""
+def applied(actual: Plane, *operations: Operation) -> dict[Key, Item]:
+    """Return the plane after operations, as the kernel would have it: a service takes its destinations along."""
     after = dict(actual)
-    key = operation.item.key
-    if operation.verb is not Verb.DELETE:
-        after[key] = operation.item
-        return after
-    after.pop(key, None)
-    if isinstance(key, ServiceKey):
-        for other in actual:
-            if isinstance(other, DestinationKey) and other.service == key:
-                del after[other]
+    for operation in operations:
+        key = operation.item.key
+        if operation.verb is not Verb.DELETE:
+            after[key] = operation.item
+        else:
+            after.pop(key, None)
+            if isinstance(key, ServiceKey):
+                for gone in [k for k in after if isinstance(k, DestinationKey) and k.service == key]:
+                    del after[gone]
     return after

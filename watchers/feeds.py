@@ -1,0 +1,129 @@
+"""What the router hears from the store, as endless tasks: its lease, the lock, the commits. They decide nothing.
+
+A watch only wakes: the truth is a linearizable read, which is made at the beginning, after every trouble and every
+`RELIST_S` even when nothing seems to happen. Trouble of the store is logged once until it is over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from clusterd import configuration
+from clusterd.configuration import Committed
+from clusterd.election import LeaseSeen, LockSeen
+from clusterd.errors import ClusterdError, Compacted, ConfigError
+from clusterd.keys import Keys
+from clusterd.store.contract import Batch, Deleted, Entry, Snapshot, Store
+
+log = logging.getLogger("clusterd.router")
+
+RELIST_S = 30.0
+RETRY_S = 0.25
+
+
+class Trouble:
+    """Says that something does not work when it begins, and that it works again when it ends."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._last = ""
+
+    def begins(self, error: Exception) -> None:
+        """Log the error, unless it is the same as before."""
+        if str(error) != self._last:
+            log.warning("%s: %s", self._what, error)
+        self._last = str(error)
+
+    def ends(self) -> None:
+        """Log the end of trouble, if there was any."""
+        if self._last:
+            log.info("%s: works again", self._what)
+        self._last = ""
+
+
+async def lease(
+    store: Store, first: int, timing: Callable[[], tuple[int, float]], put: Callable[[LeaseSeen], None]
+) -> None:
+    """Keep a lease: refresh it, and make a new one when it has ended. `first` is one to go on with, or 0.
+
+    `timing` gives the wanted seconds of the lease and those between refreshes, as they are configured now.
+    """
+    lease_id, trouble = first, Trouble("the lease")
+    while True:
+        ttl_s, every_s = timing()
+        try:
+            if lease_id:
+                answer = await store.refresh(lease_id)
+                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s))
+                lease_id = lease_id if answer.ttl_s > 0 else 0
+            else:
+                answer = await store.grant(ttl_s)
+                lease_id = answer.lease_id
+                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s, granted=True))
+            trouble.ends()
+        except ClusterdError as error:
+            trouble.begins(error)
+            await asyncio.sleep(RETRY_S)
+            continue
+        if lease_id:
+            await asyncio.sleep(every_s)
+
+
+async def lock(store: Store, key: str, put: Callable[[LockSeen], None]) -> None:
+    """Tell whose the lock is, at every change."""
+
+    async def listed(snapshot: Snapshot) -> None:
+        held = [entry for entry in snapshot.entries if entry.key == key]
+        put(lock_seen(snapshot.revision, held[0] if held else None))
+
+    async def changed(batch: Batch) -> None:
+        for change in batch.changes:
+            if change.key == key:
+                put(lock_seen(batch.revision, None if isinstance(change, Deleted) else change))
+
+    await _follow(store, key, listed, changed)
+
+
+def lock_seen(revision: int, entry: Entry | None) -> LockSeen:
+    """Return the lock's state as an event."""
+    if entry is None:
+        return LockSeen(revision, "")
+    return LockSeen(revision, entry.value.decode(errors="replace"), entry.create_revision, entry.lease_id)
+
+
+async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
+    """Tell what is committed, at every commit; None where there is nothing, an error where it cannot be read."""
+
+    async def look(_: Snapshot | Batch) -> None:
+        try:
+            put(await configuration.read(store, keys))
+        except ConfigError as error:
+            put(error)
+
+    await _follow(store, keys.head, look, look)
+
+
+async def _follow(
+    store: Store,
+    prefix: str,
+    listed: Callable[[Snapshot], Awaitable[None]],
+    changed: Callable[[Batch], Awaitable[None]],
+) -> None:
+    trouble = Trouble(f"watching {prefix}")
+    while True:
+        try:
+            snapshot = await store.snapshot(prefix)
+            await listed(snapshot)
+            trouble.ends()
+            watch = store.watch(prefix, snapshot.revision + 1)
+            async with asyncio.timeout(RELIST_S), aclosing(watch) as batches:
+                async for batch in batches:
+                    await changed(batch)
+        except TimeoutError:
+            continue  # time to read it whole again
+        except Compacted:
+            continue
+        except ClusterdError as error:
+            trouble.begins(error)
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,108 @@
+"""The one writer to the kernel: every call of the data plane runs in one thread, one after the other.
+
+Long work goes in slices, so that the addresses' lifetimes are renewed in between.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from clusterd.dataplane.contract import DataPlane
+from clusterd.plan import plan
+from clusterd.plane import Address, Failure, Operation, Plane, Scope, applied
+
+SLICE = 500  # operations between two chances for others
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """What one attempt to make the kernel what it should be did. `left` is what still differs, by a read-back."""
+
+    done: tuple[Operation, ...]
+    failures: tuple[Failure, ...]
+    left: tuple[Operation, ...]
+    actual: Plane
+
+    @property
+    def converged(self) -> bool:
+        """Whether the kernel now is what it should be."""
+        return not self.failures and not self.left
+
+
+class KernelWriter:
+    """Runs a data plane in a thread of its own. `make` is called in that thread."""
+
+    def __init__(self, make: Callable[[], DataPlane]) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
+        self._make = make
+        self._plane: DataPlane | None = None
+        self._known: tuple[Scope, Plane] | None = None
+
+    async def open(self) -> None:
+        """Open the data plane. Raises ApplyError where there is none."""
+        self._plane = await self._run(self._make)
+
+    async def close(self) -> None:
+        """Let go of the data plane; what it wrote stays."""
+        if self._plane:
+            await self._run(self._plane.close)
+        self._thread.shutdown()
+
+    async def read(self, scope: Scope) -> Plane:
+        """Read the kernel. Raises ApplyError."""
+        actual = await self._run(lambda: self._opened.read(scope))
+        self._known = (scope, actual)
+        return actual
+
+    async def converge(self, wanted: Plane, scope: Scope, until_s: Callable[[], float], look: bool) -> Convergence:
+        """Make the kernel what is wanted within the scope. Raises ApplyError.
+
+        `look` says to read the kernel first instead of trusting the last reading. Whatever was written is read back.
+        """
+        known = self._known
+        fresh = known is not None and known[0] == scope and not look
+        actual = known[1] if known and fresh else await self.read(scope)
+        operations = plan(actual, wanted)
+        if not operations:
+            return Convergence((), (), (), actual)
+        self._known = None
+        failures: list[Failure] = []
+        for start in range(0, len(operations), SLICE):
+            failures += await self._apply(operations[start : start + SLICE], until_s)
+        actual = await self.read(scope)
+        return Convergence(operations, tuple(failures), plan(actual, wanted), actual)
+
+    async def _apply(self, operations: Sequence[Operation], until_s: Callable[[], float]) -> tuple[Failure, ...]:
+        return await self._run(lambda: self._opened.apply(operations, until_s()))
+
+    async def write(self, operations: Sequence[Operation], until_s: Callable[[], float]) -> tuple[Failure, ...]:
+        """Carry out a few operations at once, between the slices of a longer work. Raises ApplyError."""
+        failures = await self._apply(operations, until_s)
+        if self._known:
+            scope, actual = self._known
+            self._known = None if failures else (scope, applied(actual, *operations))
+        return failures
+
+    async def renew(self, addresses: Iterable[Address], until_s: Callable[[], float]) -> tuple[Failure, ...]:
+        """Let addresses live on. Raises ApplyError."""
+        return await self._run(lambda: self._opened.renew(addresses, until_s()))
+
+    async def announce(self, addresses: Iterable[Address]) -> None:
+        """Tell the neighbours that the addresses are here."""
+        await self._run(lambda: self._opened.announce(addresses))
+
+    @property
+    def _opened(self) -> DataPlane:
+        assert self._plane is not None  # noqa: S101 - open() comes first
+        return self._plane
+
+    async def _run(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def addresses(plane: Plane) -> tuple[Address, ...]:
+    """Return the floating addresses of a plane."""
+    return tuple(item for item in plane.values() if isinstance(item, Address))

@@ -1,0 +1,59 @@
+"""The last good configuration on disk: what a router starts from when etcd is away."""
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterd.document import from_objects, objects
+from clusterd.errors import ConfigError
+from clusterd.model import Cluster
+
+log = logging.getLogger("clusterd.router")
+
+
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """A configuration that this router has accepted, with its commit's number and hash, and the peers' secret."""
+
+    number: int
+    hash: str
+    cluster: Cluster
+    secret: bytes = b""
+
+
+def load(path: Path) -> LastGood | None:
+    """Return what was saved, or None where there is nothing that can be read (which is logged)."""
+    try:
+        data = json.loads(path.read_text())
+        cluster = from_objects(data["objects"])
+        return LastGood(int(data["number"]), str(data["hash"]), cluster, bytes.fromhex(data["secret"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        log.error("%s cannot be read, going on without it: %s", path, error)
+        return None
+
+
+def save(path: Path, good: LastGood) -> None:
+    """Write it, readable by the owner alone. Raises OSError (a full disk) and then leaves the old file."""
+    data = {
+        "number": good.number,
+        "hash": good.hash,
+        "secret": good.secret.hex(),
+        "objects": objects(good.cluster),
+    }
+    write_atomically(path, json.dumps(data, indent=1) + "\n", 0o600)
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file's content so that a reader, or a crash, sees the old or the new one, whole. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,84 @@
+"""Keeps this router's own keys in etcd: its status and its verdicts, under its lease.
+
+What should be there is a mapping; only differences are written, and a new lease writes everything again. Trouble of
+the store delays this and nothing else.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from clusterd.errors import ClusterdError
+from clusterd.health import Verdict
+from clusterd.keys import Keys
+from clusterd.store.contract import Delete, Operation, Put, Store
+from watchers.feeds import Trouble
+
+_AT_ONCE = 1000
+_RETRY_S = 1.0
+
+
+class Publisher:
+    """Writes what `want` and `lease_id` say, whenever they change."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._want: dict[str, bytes] = {}
+        self._lease_id = 0
+        self._there: dict[str, tuple[bytes, int]] = {}
+        self._changed = asyncio.Event()
+
+    def want(self, keys: Mapping[str, bytes], lease_id: int) -> None:
+        """Say what should be there, and under which lease (0: none, so nothing can be)."""
+        if (keys, lease_id) != (self._want, self._lease_id):
+            self._want, self._lease_id = dict(keys), lease_id
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Write, for ever."""
+        trouble = Trouble("publishing status and health")
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                while self._lease_id and (operations := self._difference()):
+                    await self._write(operations[:_AT_ONCE])
+                trouble.ends()
+            except ClusterdError as error:
+                trouble.begins(error)
+                self._changed.set()
+                await asyncio.sleep(_RETRY_S)
+
+    def _difference(self) -> list[Operation]:
+        lease_id = self._lease_id
+        puts: list[Operation] = [
+            Put(key, value, lease_id) for key, value in self._want.items() if self._there.get(key) != (value, lease_id)
+        ]
+        return puts + [Delete(key) for key in self._there if key not in self._want]
+
+    async def _write(self, operations: list[Operation]) -> None:
+        for operation in operations:  # whatever happens now, these are not known to be there
+            self._there.pop(operation.key, None) if isinstance(operation, Put) else None
+        await self._store.transact([], operations)
+        for operation in operations:
+            if isinstance(operation, Put):
+                self._there[operation.key] = (operation.value, operation.lease_id)
+            elif isinstance(operation, Delete):
+                self._there.pop(operation.key, None)
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """Return a value as etcdctl shows it: one line of JSON."""
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict]) -> dict[str, bytes]:
+    """Return the health keys of this observer."""
+    return {keys.health(virtual, server, me): encoded(_told(v)) for (virtual, server), v in verdicts.items()}
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    since = datetime.fromtimestamp(verdict.since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"up": verdict.up, "since": since, "detail": verdict.detail}

@@ -1,0 +1,82 @@
+"""The router service as a program: settings, logging, signals, and the real parts put together."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from clusterd import __version__, settings
+from clusterd.dataplane.kernel import Kernel
+from clusterd.errors import ClusterdError
+from clusterd.keys import Keys
+from clusterd.settings import Settings
+from watchers.kernel_writer import KernelWriter
+from watchers.router import Places, Router
+
+log = logging.getLogger("clusterd.router")
+
+
+@click.command()
+@click.option("--router", help="this router's name in the configuration; the host's name by default")
+@click.option("-v", "--verbose", is_flag=True, help="log what is only of interest to developers, too")
+@click.version_option(__version__)
+def main(router: str | None, verbose: bool) -> None:
+    """Run this host as an LVS router of a clusterd cluster.
+
+    Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        read = settings.read({"router": router})
+        with _only_one(read.run_dir):
+            asyncio.run(_serve(read))
+    except ClusterdError as error:
+        sys.exit(f"clusterd-router: {error}")
+    except PermissionError as error:
+        sys.exit(f"clusterd-router: {error}; it needs CAP_NET_ADMIN and CAP_NET_RAW, and its own directories")
+    except OSError as error:
+        sys.exit(f"clusterd-router: {error}")
+
+
+async def _serve(read: Settings) -> None:
+    store = settings.open_store(read)
+    places = Places(
+        last_good=read.state_dir / f"{read.cluster}.json",
+        lease=read.run_dir / f"{read.cluster}.lease",
+        lvs_cf=read.lvs_cf,
+    )
+    router = Router(read.router, store, Keys(read.cluster), KernelWriter(Kernel), places)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, router.stop)
+    log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    try:
+        await router.run()
+    finally:
+        await store.close()
+    log.info("handed over")
+
+
+def _only_one(run_dir: Path) -> IO[str]:
+    """Lock the run directory for this process. Raises OSError where another one has it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    file = (run_dir / "router.pid").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise OSError(f"another router service is running: {run_dir / 'router.pid'}") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
