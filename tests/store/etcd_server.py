@@ -88,6 +88,12 @@ class Member:
         self.launch()
         self.wait()
 
+    def metrics(self) -> str:
+        """Return etcd's measures of itself, as Prometheus reads them (plaintext members only)."""
+        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=5) as answer:  # noqa: S310 - always http
+            text: str = answer.read().decode()
+            return text
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None, "the member was never started"
         self._process.send_signal(number)
