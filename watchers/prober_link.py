@@ -139,12 +139,13 @@ class ProberLink:
 
 
 async def _ended(process: Process) -> None:
-    """End a prober: by the end of its input, else by force."""
+    """End a prober: by the end of its input, else by force.
+
+    `asyncio.timeout` would not do: in a task that is being cancelled, Python 3.11.2 takes its timeout for that.
+    """
     assert process.stdin is not None  # noqa: S101 - it was started with a pipe
     process.stdin.close()
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await process.wait()
-    except TimeoutError:
+    ending = asyncio.create_task(process.wait())
+    if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
         process.kill()
-        await process.wait()
+    await ending

@@ -1,0 +1,227 @@
+"""The prober's schedule and memory, with checks whose results the test decides."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from ipaddress import IPv4Address
+
+import pytest
+
+from clusterd.health import Observation, Record, Verdict, step
+from clusterd.model import Check, TcpCheck
+from watchers.prober import Prober, pause_after
+from watchers.prober_messages import Report, Target
+
+UP = Verdict(True, 1700000000.0, "accepted a connection")
+DOWN = Verdict(False, 1700000000.0, "connection refused")
+BAD = Observation(False, "connection refused")
+
+
+class Servers:
+    """Checks without a network: a port answers well unless it is in `bad`; every check is noted."""
+
+    def __init__(self) -> None:
+        self.bad: set[int] = set()
+        self.checked: list[tuple[str, int]] = []
+        self.busy = self.busiest = 0
+        self.takes_s = 0.0
+        self.broken = False
+
+    async def probe(self, address: str, port: int, check: Check) -> Observation:
+        self.checked.append((address, port))
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            await asyncio.sleep(self.takes_s)
+        finally:
+            self.busy -= 1
+        if self.broken:
+            raise RuntimeError("a mistake")
+        return BAD if port in self.bad else Observation(True, "accepted a connection")
+
+    def count(self, port: int) -> int:
+        return sum(1 for _, checked in self.checked if checked == port)
+
+
+class Stage:
+    """A prober, its servers, and what it reported."""
+
+    def __init__(self) -> None:
+        self.servers = Servers()
+        self.reports: list[Report] = []
+        self.prober = Prober(self.reports.append, self.servers.probe)
+
+    @property
+    def news(self) -> list[tuple[str, bool]]:
+        return [(report.server, report.verdict.up) for report in self.reports]
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not happened():  # noqa: ASYNC110 - what happens elsewhere sets no event
+                await asyncio.sleep(0.005)
+
+    async def checks(self, port: int, more: int) -> None:
+        wanted = self.servers.count(port) + more
+        await self.until(lambda: self.servers.count(port) >= wanted)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.prober.assign([])
+    await asyncio.sleep(0)
+
+
+def check(interval_s: float = 0.05, fall: int = 2, rise: int = 2) -> TcpCheck:
+    return TcpCheck(type="tcp", interval_s=interval_s, timeout_s=1, fall=fall, rise=rise)
+
+
+def target(server: str, port: int, verdict: Verdict | None = None, how: TcpCheck | None = None) -> Target:
+    return Target(
+        virtual="web",
+        server=server,
+        address=IPv4Address("10.1.0.1"),
+        port=port,
+        check=how or check(),
+        verdict=verdict,
+        entry=1,
+    )
+
+
+async def test_the_first_verdict_is_reported_and_then_only_changes(stage: Stage) -> None:
+    stage.servers.bad = {2}
+    before_s = time.time()
+    stage.prober.assign([target("a", 1), target("b", 2)])
+    await stage.checks(1, 4)
+    assert sorted(stage.news) == [("a", True), ("b", False)]
+    stage.servers.bad = {1}
+    await stage.until(lambda: len(stage.news) == 4)
+    assert sorted(stage.news[2:]) == [("a", False), ("b", True)]
+    for report in stage.reports:
+        assert before_s <= report.verdict.since_s <= time.time()
+        assert report.entry == 1
+
+
+async def test_a_known_verdict_is_not_reported_again(stage: Stage) -> None:
+    stage.servers.bad = {2}
+    stage.prober.assign([target("a", 1, UP), target("b", 2, DOWN)])
+    await stage.checks(1, 3)
+    await stage.checks(2, 3)
+    assert stage.news == []
+
+
+async def test_a_known_verdict_still_needs_fall_failures(stage: Stage) -> None:
+    stage.servers.bad = {1}
+    stage.prober.assign([target("a", 1, UP, check(fall=3))])
+    await stage.until(lambda: bool(stage.news))
+    assert stage.servers.count(1) == 3
+
+
+async def test_editing_others_disturbs_no_count(stage: Stage) -> None:
+    stage.servers.bad = {1}
+    stage.prober.assign([target("a", 1, UP, check(fall=4))])
+    for port in (2, 3, 4):
+        await stage.checks(1, 1)
+        stage.prober.assign([target("x", port), target("a", 1, None, check(fall=4))])
+    await stage.until(lambda: ("a", False) in stage.news)
+    assert stage.servers.count(1) == 4
+
+
+async def test_another_check_keeps_the_verdict_and_counts_anew(stage: Stage) -> None:
+    stage.prober.assign([target("a", 1)])
+    await stage.until(lambda: bool(stage.news))
+    stage.servers.bad = {1, 2}
+    await stage.checks(1, 1)
+    stage.prober.assign([target("a", 2, None, check(fall=3))])
+    await stage.until(lambda: len(stage.news) == 2)
+    assert stage.news == [("a", True), ("a", False)]
+    assert stage.servers.count(2) == 3
+    before = stage.servers.count(1)
+    await stage.checks(2, 2)
+    assert stage.servers.count(1) == before
+
+
+async def test_a_target_that_left_is_not_checked_and_has_no_past_when_it_returns(stage: Stage) -> None:
+    stage.prober.assign([target("a", 1), target("b", 2)])
+    await stage.until(lambda: len(stage.news) == 2)
+    stage.prober.assign([target("b", 2)])
+    before = stage.servers.count(1)
+    await stage.checks(2, 3)
+    assert stage.servers.count(1) == before
+    stage.prober.assign([target("a", 1), target("b", 2)])
+    await stage.until(lambda: len(stage.news) == 3)
+    assert stage.news[2] == ("a", True)
+
+
+async def test_a_target_that_left_and_returned_unseen_begins_with_the_verdict_it_brings(stage: Stage) -> None:
+    stage.prober.assign([target("a", 1)])
+    await stage.until(lambda: bool(stage.news))
+    stage.servers.bad = {1}
+    stage.prober.assign([target("a", 1, DOWN).model_copy(update={"entry": 2})])
+    await stage.checks(1, 4)
+    assert len(stage.news) == 1
+
+
+async def test_a_target_named_twice_is_checked_once_as_the_last_says(stage: Stage) -> None:
+    stage.prober.assign([target("a", 1)])
+    stage.prober.assign([target("a", 1), target("a", 2)])
+    await stage.checks(2, 3)
+    assert stage.servers.count(1) == 0
+
+
+async def test_new_targets_are_checked_at_once_and_many_within_half_a_second(stage: Stage) -> None:
+    began_s = time.monotonic()
+    stage.prober.assign(target(f"s{port}", port, how=check(60)) for port in range(1, 2001))
+    await stage.until(lambda: len(stage.servers.checked) == 2000)
+    assert time.monotonic() - began_s < 2
+    assert stage.servers.busiest < 2000
+
+
+async def test_known_targets_are_spread_over_their_first_interval(stage: Stage) -> None:
+    stage.prober.assign(target(f"s{port}", port, UP, check(0.5)) for port in range(1, 201))
+    await asyncio.sleep(0.25)
+    assert 20 < len(stage.servers.checked) < 180
+
+
+async def test_one_target_is_never_checked_twice_at_a_time(stage: Stage) -> None:
+    stage.servers.takes_s = 0.12
+    stage.prober.assign([target("a", 1, how=check(0.02))])
+    await stage.checks(1, 4)
+    assert stage.servers.busiest == 1
+
+
+async def test_a_mistake_in_a_check_changes_no_verdict_and_ends_no_checking(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.prober.assign([target("a", 1)])
+    await stage.until(lambda: bool(stage.news))
+    stage.servers.broken = True
+    await stage.checks(1, 4)
+    assert stage.news == [("a", True)]
+    assert "web/a was not checked: the check itself failed: RuntimeError('a mistake')" in caplog.text
+    stage.servers.broken, stage.servers.bad = False, {1}
+    await stage.until(lambda: len(stage.news) == 2)
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "took_s", "calm_s", "doubtful_s"),
+    [
+        (2, 0, 2, 0.5),
+        (2, 0.1, 1.9, 0.4),
+        (2, 1, 1, 0.2),
+        (2, 2.5, 0.05, 0.2),
+        (60, 1, 59, 14),
+        (0.1, 0, 0.1, 0.1),
+        (0.01, 0, 0.05, 0.05),
+    ],
+)
+def test_checks_begin_an_interval_apart_and_a_quarter_of_it_after_a_first_failure(
+    interval_s: float, took_s: float, calm_s: float, doubtful_s: float
+) -> None:
+    timing = check(interval_s)
+    failing = step(Record(UP), BAD, timing, 1.0)
+    assert pause_after(Record(UP), timing, took_s) == pytest.approx(calm_s)
+    assert pause_after(Record(DOWN), timing, took_s) == pytest.approx(calm_s)
+    assert pause_after(failing, timing, took_s) == pytest.approx(doubtful_s)
+    assert pause_after(step(failing, BAD, timing, 2.0), timing, took_s) == pytest.approx(calm_s)

@@ -1,0 +1,58 @@
+"""What is to be checked, out of a cluster and the verdicts so far."""
+
+from ipaddress import IPv4Address
+
+from clusterd.health import Verdict
+from clusterd.model import Cluster, HttpCheck
+from watchers.prober_messages import Assignment, Report, Target, targets
+
+UP = Verdict(True, 1700000000.0, "accepted a connection")
+
+
+def cluster() -> Cluster:
+    one = {"address": "10.0.0.1/24", "interface": "eth0", "port": 80}
+    two = {"a": {"address": "10.1.0.1"}, "b": {"address": "10.1.0.2", "port": 8080, "weight": 0}}
+    return Cluster.model_validate(
+        {
+            "virtuals": {
+                "web": {**one, "check": {"type": "http", "path": "/up"}, "servers": two},
+                "dns": {**one, "port": 53, "protocol": "udp", "servers": {"a": {"address": "10.1.0.1"}}},
+                "off": {**one, "port": 81, "enabled": False, "servers": two},
+                "half": {**one, "port": 82, "servers": {"a": {"address": "10.1.0.1", "enabled": False}}},
+            }
+        }
+    )
+
+
+def test_the_enabled_servers_of_the_enabled_virtual_servers_are_checked() -> None:
+    assert [target.identity for target in targets(cluster(), {})] == [("web", "a"), ("web", "b"), ("dns", "a")]
+
+
+def test_a_target_has_the_servers_port_or_else_the_virtual_servers() -> None:
+    assert [(str(target.address), target.port) for target in targets(cluster(), {})] == [
+        ("10.1.0.1", 80),
+        ("10.1.0.2", 8080),
+        ("10.1.0.1", 53),
+    ]
+
+
+def test_a_target_brings_its_check_and_the_verdict_so_far() -> None:
+    first, second, _ = targets(cluster(), {("web", "a"): UP, ("gone", "a"): UP})
+    assert first.check == HttpCheck(type="http", path="/up")
+    assert first.verdict == UP
+    assert second.verdict is None
+
+
+def test_messages_survive_the_line() -> None:
+    assignment = Assignment(targets=targets(cluster(), {("web", "a"): UP}))
+    assert Assignment.model_validate_json(assignment.model_dump_json()) == assignment
+    report = Report(virtual="web", server="a", verdict=UP, entry=3)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+    assert "\n" not in assignment.model_dump_json()
+
+
+def test_a_target_is_checked_the_same_if_place_and_check_are_equal_whatever_its_verdict() -> None:
+    target = targets(cluster(), {})[0]
+    assert target.same_check(target.model_copy(update={"verdict": UP, "entry": 9}))
+    for other in ({"address": IPv4Address("10.9.9.9")}, {"port": 81}, {"check": HttpCheck(type="http")}):
+        assert not target.same_check(Target.model_copy(target, update=other))
