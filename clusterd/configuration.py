@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from clusterd import document
-from clusterd.changes import changes, summary
+from clusterd.changes import Change, changes, summary
 from clusterd.errors import ConfigError, ConflictError, Problem, StoreError, StoreUnavailable, Uncertain, UnsafeChange
 from clusterd.history import (
     NO_PARENT,
@@ -279,9 +279,12 @@ async def _meanwhile(store: Store, keys: Keys, base: Committed | None) -> str:
 
 
 def _told(one: Record) -> str:
-    sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for name, change in one.changes.items():
-        for side, value in zip(sides, (change.before, change.after), strict=True):
-            side.update({name: value} if value is not None else {})
     why = f" ({one.message})" if one.message else ""
-    return f"  commit {one.number} by {one.author} at {one.time}{why}: {summary(changes(*sides))}"
+    return f"  commit {one.number} by {one.author} at {one.time}{why}: {summary(changes_of(one))}"
+
+
+def changes_of(one: Record) -> tuple[Change, ...]:
+    """Return what a commit changed, for people."""
+    before = {name: change.before for name, change in one.changes.items() if change.before is not None}
+    after = {name: change.after for name, change in one.changes.items() if change.after is not None}
+    return changes(before, after)

@@ -1,0 +1,169 @@
+"""The one road of every edit: what would change → yes or no → one commit → perhaps wait until it is applied."""
+
+import functools
+import os
+import pwd
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from clusterd import configuration
+from clusterd.changes import Change, changes, summary
+from clusterd.commands.exits import Stopped
+from clusterd.commands.session import Session, json_option
+from clusterd.commands.streams import at_terminal, echo_json, printable, warn
+from clusterd.commands.waiting import until_applied
+from clusterd.configuration import Committed
+from clusterd.document import objects
+from clusterd.history import Author, Signature
+from clusterd.model import Cluster
+
+WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an edit is to be carried out, as the options say."""
+
+    dry_run: bool = False
+    yes: bool = False
+    message: str = ""
+    wait_s: float | None = None
+
+    def check_answerable(self) -> None:
+        """Raise a usage error where a question would be asked and nobody is there to answer it."""
+        if not (self.yes or self.dry_run or at_terminal()):
+            raise click.UsageError("nobody is at a terminal to say yes: add --yes, or --dry-run to only look")
+
+
+class EditCommand(click.Command):
+    """A command whose option --wait has a value only after an equals sign."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, a bare --wait as one with the default."""
+        options = args.index("--") if "--" in args else len(args)
+        said = [f"--wait={WAIT_S:g}" if arg == "--wait" and n < options else arg for n, arg in enumerate(args)]
+        return super().parse_args(ctx, said)
+
+
+def edit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that all edits share; the function gets them as `manner`."""
+
+    @functools.wraps(function)
+    def packed(*args: Any, dry_run: bool, yes: bool, message: str, wait: float | None, **rest: Any) -> None:
+        said = message.encode("utf-8", "replace").decode()
+        function(*args, manner=Manner(dry_run, yes, said, wait), **rest)
+
+    decorated: Callable[..., None] = packed
+    for option in (
+        json_option,
+        click.option(
+            "--wait",
+            metavar="[=S]",
+            type=click.FloatRange(min=0, max=86400),
+            help=f"Wait until all live routers applied it, for S seconds at most ({WAIT_S:g} by default).",
+        ),
+        click.option("-m", "--message", default="", metavar="WHY", help="Why, for the history."),
+        click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Show what would change, and commit nothing."),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def carry_out(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> None:
+    """Propose, and wait where that is asked for."""
+    wait(session, propose(session, base, cluster, manner), manner)
+
+
+def propose(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
+    """Show what would change, ask, and commit; return what is committed then, None where nothing was to be.
+
+    Raises Stopped when the person says no.
+    """
+    found = changes(base.objects if base else {}, objects(cluster))
+    repaired = base.strays if base else ()
+    for name in repaired:
+        warn(f"{printable(name)} in etcd is not what was committed; a commit writes the committed value back")
+    if base is not None and not found and not repaired:
+        _tell(session, base, (), f"nothing to change: this is what commit {base.number} left")
+        return base
+    if not session.json and (manner.dry_run or not manner.yes):
+        for change in found:
+            click.echo(printable(str(change)))
+    if manner.dry_run:
+        _tell(session, None, found, "dry run: nothing was committed")
+        return None
+    _ask(manner)
+    done = _commit(session, base, cluster, manner)
+    told = summary(found) or ("an empty cluster" if base is None else f"written back {', '.join(repaired)}")
+    _tell(session, done, found, f"commit {done.number}: {printable(told)}")
+    return done
+
+
+def wait(session: Session, committed: Committed | None, manner: Manner) -> None:
+    """Wait until all live routers applied the commit, where that is asked for."""
+    wait_s = manner.wait_s
+    if committed is None or wait_s is None:
+        return
+    number = committed.number
+    try:
+        session.run(lambda store, keys: until_applied(store, keys, number, wait_s))
+    except KeyboardInterrupt as error:
+        raise Stopped(f"stopped waiting; commit {number} is done") from error
+    if not session.json:
+        click.echo(f"commit {number} is applied by all live routers")
+
+
+def _ask(manner: Manner) -> None:
+    if manner.yes:
+        return
+    manner.check_answerable()
+    try:
+        agreed = click.confirm("commit this?", err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise Stopped("stopped: nothing was committed")
+
+
+def _commit(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed:
+    signature = Signature(_author(), datetime.now(UTC), manner.message)
+    try:
+        return session.run(lambda store, keys: configuration.commit(store, keys, base, cluster, signature))
+    except KeyboardInterrupt as error:
+        number = base.number + 1 if base else 1
+        raise Stopped(
+            f"stopped while etcd was asked to commit: `clusterd log` shows whether commit {number} was done"
+        ) from error
+
+
+def _author() -> Author:
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    sudo_user = os.environ.get("SUDO_USER", "")
+    return Author(
+        user=user,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        sudo_user="" if sudo_user == user else sudo_user.encode("utf-8", "replace").decode(),
+    )
+
+
+def _tell(session: Session, committed: Committed | None, found: Sequence[Change], sentence: str) -> None:
+    if not session.json:
+        click.echo(sentence)
+        return
+    echo_json(
+        {
+            "commit": committed.number if committed else None,
+            "id": committed.head.id if committed else None,
+            "changes": [{"path": c.path, "before": c.before, "after": c.after} for c in found],
+        }
+    )

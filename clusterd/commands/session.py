@@ -1,0 +1,86 @@
+"""What every command shares: the options given before it, the settings, and the way to etcd."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from clusterd.configuration import Committed
+    from clusterd.keys import Keys
+    from clusterd.settings import Settings
+    from clusterd.store.contract import Store
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(slots=True)
+class Session:
+    """One call of the command."""
+
+    flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    json: bool = False
+
+    def settings(self) -> "Settings":
+        """Return the settings; a wrong one is a usage error."""
+        from clusterd import settings  # here and below: --help and --version should not wait for these
+        from clusterd.errors import ConfigError
+
+        try:
+            return settings.read(self.flags)
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from error
+
+    def run(self, work: "Callable[[Store, Keys], Awaitable[T]]") -> T:
+        """Do some work on a connection to etcd of its own."""
+        from clusterd.errors import ConfigError
+        from clusterd.keys import Keys
+        from clusterd.settings import open_store
+
+        settings = self.settings()
+
+        async def connected() -> T:
+            try:
+                store = open_store(settings)
+            except ConfigError as error:
+                raise click.UsageError(str(error)) from error
+            try:
+                return await work(store, Keys(settings.cluster))
+            finally:
+                await store.close()
+
+        return asyncio.run(connected())
+
+    def committed(self) -> "Committed":
+        """Return what is committed; ConfigError where nothing is."""
+        from clusterd.errors import ConfigError, Problem
+
+        found = self.found()
+        if found is None:
+            name = self.settings().cluster
+            raise ConfigError([Problem(0, "", f"cluster {name} has no configuration yet: make one with clusterd init")])
+        return found
+
+    def found(self) -> "Committed | None":
+        """Return what is committed, None where nothing ever was."""
+        from clusterd import configuration
+
+        return self.run(configuration.read)
+
+
+def json_option(function: F) -> F:
+    """Add --json, which says that facts are to be printed as JSON."""
+
+    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        session = context.ensure_object(Session)
+        session.json = session.json or value
+
+    return click.option("--json", is_flag=True, expose_value=False, callback=remember, help="Print facts as JSON.")(
+        function
+    )
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -1,0 +1,40 @@
+"""clusterd set: single values by their paths."""
+
+from typing import Any
+
+import click
+
+from clusterd.commands.places import with_values
+from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
+from clusterd.commands.session import Session, pass_session
+from clusterd.commands.streams import wrong
+from clusterd.document import parse_yaml
+from clusterd.errors import ConfigError
+
+
+@click.command(cls=EditCommand, name="set", short_help="Set values by their paths.")
+@click.argument("assignments", metavar="PATH=VALUE...", nargs=-1, required=True)
+@edit_options
+@pass_session
+def set_values(session: Session, assignments: tuple[str, ...], manner: Manner) -> None:
+    """Set values, all in one commit; each VALUE is read as YAML.
+
+    \b
+    clusterd set virtuals/web/servers/rs1/weight=3
+    clusterd set 'virtuals/web/servers/rs4={address: 192.168.1.4}'
+    clusterd set virtuals/web/servers/rs4=       (takes it away)
+    """
+    values = [_assignment(said) for said in assignments]
+    manner.check_answerable()
+    base = session.committed()
+    carry_out(session, base, with_values(base.cluster, values), manner)
+
+
+def _assignment(said: str) -> tuple[str, Any]:
+    path, equals, value = said.partition("=")
+    if not equals:
+        raise click.UsageError(f"{said!r} has no value: write PATH=VALUE")
+    try:
+        return path, parse_yaml(value)[0]
+    except ConfigError as error:
+        raise wrong(path, "; ".join(problem.message for problem in error.problems)) from error

@@ -1,0 +1,76 @@
+"""Waiting until every live router reports that it applied a commit."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from clusterd.commands.exits import NotApplied
+from clusterd.commands.streams import printable
+from clusterd.errors import StoreUnavailable
+from clusterd.keys import Keys
+from clusterd.store.contract import Entry, Store
+
+PAUSE_S = 0.2
+
+
+def applied(entry: Entry) -> int:
+    """Return the number of the commit that a router reports to have applied; 0 where that cannot be read."""
+    try:
+        number = json.loads(entry.value)["applied"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
+    return number if isinstance(number, int) else 0
+
+
+async def until_applied(store: Store, keys: Keys, number: int, wait_s: float) -> None:
+    """Return when all live routers report the commit, or a later one; NotApplied says who does not in time."""
+    clock = asyncio.get_running_loop()
+    end_s = clock.time() + wait_s
+    progress = _Progress()
+    while True:
+        try:
+            entries: Sequence[Entry] | None = (await store.snapshot(keys.routers_prefix)).entries
+        except StoreUnavailable:
+            entries = None
+        late = _late(entries, keys, number)
+        if late is None:
+            progress.end()
+            return
+        if clock.time() >= end_s:
+            progress.end()
+            raise NotApplied(f"commit {number} is done, but not applied everywhere after {wait_s:g} s: {late}")
+        progress.show(f"commit {number}: {late}")
+        await asyncio.sleep(min(PAUSE_S, max(end_s - clock.time(), 0)))
+
+
+def _late(entries: Sequence[Entry] | None, keys: Keys, number: int) -> str | None:
+    """Return who did not apply the commit yet, None when all did."""
+    if entries is None:
+        return "etcd does not answer"
+    if not entries:
+        return "no router is alive"
+    behind = [
+        f"{printable(entry.key.removeprefix(keys.routers_prefix))} is at commit {applied(entry)}"
+        for entry in entries
+        if applied(entry) < number
+    ]
+    return ", ".join(behind) or None
+
+
+class _Progress:
+    """One line on the terminal that changes; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def show(self, line: str) -> None:
+        if sys.stderr.isatty() and line != self._shown:
+            click.echo(f"\r{line.ljust(len(self._shown))}", nl=False, err=True)
+            self._shown = line
+
+    def end(self) -> None:
+        if self._shown:
+            click.echo(f"\r{' ' * len(self._shown)}\r", nl=False, err=True)

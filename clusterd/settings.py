@@ -1,0 +1,152 @@
+"""Where etcd is and who we are: a file, then the environment, then the command line; the later one wins.
+
+The file is /etc/clusterd/clusterd.toml, or what CLUSTERD_CONFIG names. Every setting is a key of the file
+(``endpoints = ["http://etcd1:2379"]``) and a variable (``CLUSTERD_ENDPOINTS=http://etcd1:2379,http://etcd2:2379``).
+"""
+
+import difflib
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from clusterd.errors import ConfigError, Problem
+from clusterd.model import Name
+from clusterd.store.contract import Store
+
+FILE = Path("/etc/clusterd/clusterd.toml")
+FILE_VARIABLE = "CLUSTERD_CONFIG"
+PREFIX = "CLUSTERD_"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """The settings of every program of clusterd; the last four are for the services on a router."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cluster: Name = Field("main", description="which cluster: its keys are below /clusterd/<cluster>/")
+    endpoints: Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)] = Field(
+        ("http://127.0.0.1:2379",), description="the members of etcd"
+    )
+    cacert: Path | None = Field(None, description="the CA certificate that etcd's is verified with")
+    cert: Path | None = Field(None, description="the client certificate")
+    key: Path | None = Field(None, description="the client certificate's key")
+    user: str = Field("", description="etcd's user, for a login with a password")
+    password_file: Path | None = Field(None, description="a file with that user's password")
+    router: Name = Field(
+        default_factory=lambda: socket.gethostname().partition(".")[0], description="this router's name in the document"
+    )
+    state_dir: Path = Field(Path("/var/lib/clusterd"), description="what must outlive a restart")
+    run_dir: Path = Field(Path("/run/clusterd"), description="sockets")
+    lvs_cf: Path = Field(
+        default_factory=lambda given: given["state_dir"] / "lvs.cf", description="where lvs.cf is written"
+    )
+
+
+def read(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings. `flags` come from the command line; None there means not given.
+
+    Raises ConfigError with every problem; its path says whether the file, a variable or an option is wrong.
+    """
+    variables = os.environ if environ is None else environ
+    named = variables.get(FILE_VARIABLE)
+    file = Path(named) if named else FILE
+    problems: list[Problem] = []
+    origins: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    options = {key: value for key, value in (flags or {}).items() if value is not None}
+    for source, given in (
+        ("file", _from_file(file, required=bool(named))),
+        ("variable", _from_variables(variables, problems)),
+        ("option", options),
+    ):
+        for key, value in given.items():
+            values[key] = value
+            origins[key] = _origin(source, key, file)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors():
+            if detail["type"] == "default_factory_not_called":
+                continue  # lvs_cf, when what it comes from is wrong
+            key = str(detail["loc"][0])
+            unknown = detail["type"] == "extra_forbidden"
+            message = "unknown key" + _known(key) if unknown else f"{detail['msg']}, not {detail['input']!r}"
+            problems.append(Problem(0, origins.get(key, key), message))
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return settings
+
+
+def open_store(settings: Settings, timeout_s: float = 5.0) -> Store:
+    """Return a connection to etcd, to be closed; ConfigError where a file or an endpoint cannot be used."""
+    from clusterd.store.endpoints import Credentials  # here, since it loads gRPC, which most commands can do without
+    from clusterd.store.etcd import EtcdStore
+
+    return EtcdStore(
+        settings.endpoints,
+        Credentials(
+            user=settings.user,
+            password=_password(settings.password_file),
+            ca_file=settings.cacert,
+            cert_file=settings.cert,
+            key_file=settings.key,
+        ),
+        timeout_s=timeout_s,
+    )
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        return ""
+    try:
+        return file.read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(0, "password_file", f"cannot read {file}: {error}")]) from error
+
+
+def _origin(source: str, key: str, file: Path) -> str:
+    if source == "file":
+        return f"{file}: {key}"
+    return PREFIX + key.upper() if source == "variable" else "--" + key.replace("_", "-")
+
+
+def _from_file(file: Path, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError as error:
+        if not required:
+            return {}
+        raise ConfigError([Problem(0, FILE_VARIABLE, f"there is no file {file}")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(0, str(file), f"cannot be read: {error}")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem(0, str(file), f"not valid TOML: {error}")]) from error
+
+
+def _from_variables(variables: Mapping[str, str], problems: list[Problem]) -> dict[str, str]:
+    """Return the settings among the variables. A foreign CLUSTERD_… is nobody's problem, a misspelt one is."""
+    found: dict[str, str] = {}
+    for name, value in variables.items():
+        key = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX) or name == FILE_VARIABLE:
+            continue
+        if key in Settings.model_fields:
+            found[key] = value
+        elif difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.8):
+            problems.append(Problem(0, name, "unknown variable" + _known(key, PREFIX)))
+    return found
+
+
+def _known(key: str, prefix: str = "") -> str:
+    near = difflib.get_close_matches(key.lower(), Settings.model_fields, n=1)
+    spelled = [prefix + (word.upper() if prefix else word) for word in near or Settings.model_fields]
+    return f"; did you mean {spelled[0]}?" if near else f"; known here: {', '.join(spelled)}"
