@@ -245,6 +245,13 @@ async def test_a_watch_that_is_up_to_date_survives_a_compaction(bench: Bench) ->
     assert len(await waiting) == 1
 
 
+async def test_a_watch_catches_up_with_more_than_fits_one_message(bench: Bench) -> None:
+    revisions = [await put(bench.store, f"{bench.prefix}{n}", bytes([n]) * 1_000_000) for n in range(8)]
+    batches = await take(bench.store.watch(bench.prefix, revisions[0]), 8)
+    assert [batch.revision for batch in batches] == revisions
+    assert all(len(batch.changes) == 1 for batch in batches)
+
+
 async def test_a_watch_can_be_closed_and_cancelled(bench: Bench) -> None:
     revision = await put(bench.store, bench.prefix + "a")
     watch = bench.store.watch(bench.prefix, revision)

@@ -15,7 +15,7 @@ from clusterd.store.etcd import EtcdStore
 from tests.store.etcd_server import Member
 
 pytestmark = pytest.mark.etcd
-DURATION_S = 12.0
+DURATION_S = 10.0
 TTL_S = 10  # long enough to outlive an election on a busy machine
 
 
@@ -107,7 +107,7 @@ async def test_every_committed_value_is_seen_exactly_once_and_in_order(
     keeping = asyncio.create_task(keep(holder, lease))
     dice = random.Random(7)  # noqa: S311 - the same faults in every run
     lock = Created(prefix + "lock", claimed.revision)
-    await asyncio.gather(counter.count(writer, lock, end_s), break_things(members, dice, end_s - 4))
+    await asyncio.gather(counter.count(writer, lock, end_s), break_things(members, dice, end_s - 2))
     await counter.look(writer)
     while not counter.seen or counter.seen[-1][1] < counter.value:
         assert not following.done(), following
