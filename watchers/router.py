@@ -376,7 +376,8 @@ class Router:
         if self._good and self._saved != self._good:
             self._saved = self._good
             self._spawn(self._save(self._good))
-        current = self._converged and self._applied_number == self._seen_number
+        checked = self._good and all(t.identity in self._verdicts for t in targets(self._good.cluster, {}))
+        current = bool(self._converged and self._applied_number == self._seen_number and checked)
         if current != self._state.ready:
             self._elect(election.Ready(current))
         gone = isinstance(result, Convergence) and not addresses(result.actual)
