@@ -21,7 +21,7 @@ from clusterd.errors import (
 
 STOPPED = 130  # as shells tell of Ctrl-C
 _CLOSED = 141  # as shells tell of SIGPIPE
-_ADVICE = "nothing was committed; --endpoints, CLUSTERD_ENDPOINTS or endpoints in /etc/clusterd/clusterd.toml say where etcd is"
+_ADVICE = "nothing was written; --endpoints, CLUSTERD_ENDPOINTS or /etc/clusterd/clusterd.toml say where etcd is"
 
 
 class NotApplied(ClusterdError):

@@ -1,0 +1,195 @@
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.clusterd.command_line import CommandLine
+from tests.store.etcd_server import ETCD, Member, etcdctl
+
+pytestmark = pytest.mark.etcd
+
+LONG_S = 20.0
+
+
+class Terminal:
+    """A command with somebody at a terminal: waits for what is asked, and types."""
+
+    def __init__(self, clusterd: CommandLine, *arguments: str, **variables: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.seen = ""
+        self._process = clusterd.start(
+            *arguments,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            variables={"TERM": "dumb", **variables},
+        )
+        os.close(theirs)
+
+    def until(self, text: str) -> None:
+        end_s = time.monotonic() + LONG_S
+        while text not in self.seen:
+            assert time.monotonic() < end_s, f"{text!r} did not come, but {self.seen!r}"
+            assert self._read(), f"it ended, after {self.seen!r}"
+
+    def _read(self) -> bool:
+        if not select.select([self._ours], [], [], 0.1)[0]:
+            return True
+        try:
+            read = os.read(self._ours, 4096)
+        except OSError:  # EIO: everybody at the other end has gone
+            return False
+        self.seen += read.decode()
+        return bool(read)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def interrupt(self) -> None:
+        """Send what a terminal sends at Ctrl-C: SIGINT to everybody in the foreground."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def end(self) -> int:
+        while self._read():
+            pass
+        os.close(self._ours)
+        return self._process.wait(LONG_S)
+
+
+def started(file: Path) -> None:
+    """Wait until a script made this file."""
+    end_s = time.monotonic() + LONG_S
+    while not file.exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def test_at_a_terminal_the_change_is_shown_and_asked_about(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    terminal = Terminal(clusterd, "set", "virtuals/web/port=81")
+    terminal.until("commit this? [y/N]")
+    assert "~ virtuals/web/port: 80 -> 81" in terminal.seen
+    terminal.type("y\n")
+    assert terminal.end() == 0
+    assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
+def test_whoever_does_not_say_yes_commits_nothing(clusterd: CommandLine, answer: str) -> None:
+    clusterd.begin()
+    terminal = Terminal(clusterd, "set", "virtuals/web/port=81")
+    terminal.until("commit this?")
+    terminal.type(answer)
+    assert terminal.end() == 130
+    assert "stopped: nothing was committed" in terminal.seen
+    assert clusterd("show", "virtuals/web/port").out == "80\n"
+
+
+def test_saying_no_after_editing_keeps_the_text(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    terminal = Terminal(clusterd, "edit", EDITOR="sed -i s/80/81/")
+    terminal.until("commit this?")
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert f"your text stays in {clusterd.kept()[0]}" in terminal.seen
+    assert "port: 81" in clusterd.kept()[0].read_text()
+    assert "Traceback" not in terminal.seen
+
+
+def test_an_invalid_text_is_edited_again_only_if_wanted(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    terminal = Terminal(clusterd, "edit", EDITOR="sed -i s/weight:.2/weight:\\ -2/")
+    terminal.until("this is not valid; edit again? [Y/n]")
+    assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -2" in terminal.seen
+    terminal.type("\n")
+    terminal.until("[Y/n]: \r\n")
+    terminal.until("edit again? [Y/n]: \r\nline")
+    terminal.type("n\n")
+    assert terminal.end() == 1
+    assert "#!" not in clusterd.kept()[0].read_text()
+
+
+def test_ctrl_c_in_the_editor_ends_with_130_and_keeps_what_was_typed(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ready = clusterd.folder / "ready"
+    editor = clusterd.script(f'sed -i s/80/81/ "$1"; touch {ready}; exec sleep 60')
+    process = clusterd.start(
+        "edit",
+        "--yes",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        variables={"EDITOR": editor},
+    )
+    started(ready)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=LONG_S)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "stopped"
+    (kept,) = clusterd.kept()
+    assert f"your text stays in {kept}" in err
+    assert "port: 81" in kept.read_text()
+    assert "Traceback" not in err
+
+
+def test_an_editor_that_takes_ctrl_c_as_a_key_is_not_disturbed(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ready = clusterd.folder / "ready"
+    editor = clusterd.script(f"trap '' INT; touch {ready}; sleep 1; sed -i s/80/81/ \"$1\"")
+    terminal = Terminal(clusterd, "edit", "--yes", EDITOR=editor)
+    started(ready)
+    terminal.interrupt()
+    assert terminal.end() == 0
+    assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
+
+
+def test_waiting_shows_who_is_missing_and_ctrl_c_says_that_the_commit_is_done(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), '{"applied": 1}')
+    terminal = Terminal(clusterd, "set", "virtuals/web/port=81", "--yes", "--wait")
+    terminal.until("commit 2: r1 is at commit 1")
+    terminal.interrupt()
+    assert terminal.end() == 130
+    assert "stopped waiting; commit 2 is done" in terminal.seen
+
+
+def test_a_reader_that_goes_away_is_no_error(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    process = clusterd.start("show", "-o", "json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(LONG_S) == 141
+
+
+def test_etcd_lost_while_editing_is_exit_code_4_and_keeps_the_text(tmp_path: Path) -> None:
+    if ETCD is None:
+        pytest.skip("the etcd program is not on PATH (Debian: etcd-server)")
+    with Member(tmp_path) as member:
+        clusterd = CommandLine(member.endpoint, "lonely", tmp_path)
+        clusterd.begin()
+        ready, gone = tmp_path / "ready", tmp_path / "gone"
+        editor = clusterd.script(f'sed -i s/80/81/ "$1"; touch {ready}; while [ ! -e {gone} ]; do sleep 0.05; done')
+        process = clusterd.start("edit", "--yes", stderr=subprocess.PIPE, variables={"EDITOR": editor})
+        started(ready)
+        member.kill()
+        gone.touch()
+        before_s = time.monotonic()
+        _, err = process.communicate(timeout=LONG_S)
+        assert time.monotonic() - before_s < 10
+        assert process.returncode == 4
+        assert "nothing was written" in err
+        (kept,) = clusterd.kept()
+        assert f"your text stays in {kept}" in err
+        member.start()
+        ended = clusterd("apply", "-f", str(kept), "--yes")
+        assert ended.out == "commit 2: virtuals/web/port 80 -> 81\n"
