@@ -36,6 +36,7 @@ MODES = {
     "fast": "-accel tcg,thread=multi -cpu max -smp 2",
 }
 MODULES = "ip_vs veth bridge dummy nf_tables nft_masq"
+PASSED_ON = ("PYTHON", "CLUSTERD_")  # beginnings of the environment variables that the command in the guest gets
 DIED = 125
 
 
@@ -86,9 +87,11 @@ def _write_job(share: Path, command: Sequence[str]) -> None:
     init.chmod(0o755)
     settings = {"TREE": str(KERNEL), "CWD": str(Path.cwd()), "MODULES": MODULES}
     (share / "job.conf").write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items()))
-    path = shlex.quote(os.environ["PATH"] + ":/usr/sbin:/sbin")
-    environment = f"export PATH={path} HOME=/root LC_ALL=C.UTF-8 {lifetime.INSIDE}=1\n"
-    (share / "job.sh").write_text(environment + "exec " + shlex.join(command) + "\n")
+    environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
+    environment |= {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+    environment[lifetime.INSIDE] = "1"
+    exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in environment.items())
+    (share / "job.sh").write_text(exports + "exec " + shlex.join(command) + "\n")
 
 
 def _share_root(stack: contextlib.ExitStack, share: Path, end_s: float) -> Path:
