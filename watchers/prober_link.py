@@ -10,6 +10,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from clusterd.health import Verdict
 from watchers.prober_messages import Assignment, Identity, Report, Target
@@ -149,3 +150,5 @@ async def _ended(process: Process) -> None:
     if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
         process.kill()
     await ending
+    with suppress(OSError):  # what was not read before it ended
+        await process.stdin.wait_closed()

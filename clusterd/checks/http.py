@@ -21,7 +21,7 @@ async def probe(address: str, port: int, check: HttpCheck) -> Observation:
 async def _talk(address: str, port: int, check: HttpCheck, received: bytearray) -> Observation:
     loop = asyncio.get_running_loop()
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=LIMIT_BYTES)
-    request = connection.send(_request(address, port, check)) or b""
+    request = connection.send(request_to(address, port, check)) or b""
     async with connected(address, port) as sock:
         await loop.sock_sendall(sock, request)
         while len(received) < LIMIT_BYTES:
@@ -38,7 +38,8 @@ async def _talk(address: str, port: int, check: HttpCheck, received: bytearray) 
     return Observation(False, f"answered more than {LIMIT_BYTES // 1024} KiB of headers")
 
 
-def _request(address: str, port: int, check: HttpCheck) -> h11.Request:
+def request_to(address: str, port: int, check: HttpCheck) -> h11.Request:
+    """Return what the server is asked."""
     host = check.host or (address if port == 80 else f"{address}:{port}")
     headers = [("Host", host), ("User-Agent", "clusterd"), ("Accept", "*/*"), ("Connection", "close")]
     return h11.Request(method="GET", target=check.path, headers=headers)

@@ -8,12 +8,13 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from clusterd.model import SendExpectCheck, TcpCheck
 from tests.clusterd.checks.servers import answering, free_port, saying, serving
 from watchers.prober_messages import Assignment, Report, Target
 
-CHECK = TcpCheck(type="tcp", interval_s=0.2, timeout_s=0.5)
+CHECK = TcpCheck(type="tcp", interval_s=0.2, timeout_s=5)
 PROBER = ("-m", "watchers.prober")
 
 
@@ -47,6 +48,11 @@ def tell(process: Process, data: bytes) -> None:
 async def report(process: Process) -> Report:
     assert process.stdout is not None
     return Report.model_validate_json(await asyncio.wait_for(process.stdout.readline(), 5))
+
+
+def file_limits(pid: int) -> list[str]:
+    limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
 
 
 async def test_a_verdict_is_one_json_line() -> None:
@@ -110,6 +116,14 @@ async def test_a_regular_expression_that_never_ends_ends_the_prober() -> None:
         assert process.stderr is not None
         assert await asyncio.wait_for(process.wait(), 5) == 1
         assert b"send_expect.py" in await process.stderr.read()
+
+
+async def test_it_takes_all_the_file_descriptors_it_may_have() -> None:
+    few = "import resource, watchers.prober as p; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256)); p.main()"
+    async with prober("-c", few) as process:
+        tell(process, assignment(free_port()))
+        await report(process)
+        assert file_limits(process.pid) == ["256", "256"]
 
 
 async def test_it_knows_nothing_of_etcd_and_the_kernel() -> None:

@@ -29,14 +29,20 @@ async def serving(serve: Serve) -> AsyncIterator[int]:
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
-        await asyncio.sleep(0.02)  # a server that is closed while it accepts forgets that socket
+        await rounds(5)  # a server that is closed while it accepts forgets that socket
         server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in open_ones:
             writer.transport.abort()
-        await asyncio.sleep(0.01)  # and the sockets are closed with them
+        await rounds(2)  # and the sockets are closed with them
+
+
+async def rounds(count: int) -> None:
+    """Let the loop go round so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 def saying(*parts: bytes, then_s: float = 0.0) -> Serve:
@@ -46,7 +52,7 @@ def saying(*parts: bytes, then_s: float = 0.0) -> Serve:
         for part in parts:
             writer.write(part)
             await writer.drain()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
         await asyncio.sleep(then_s)
 
     return serve

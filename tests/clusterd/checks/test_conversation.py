@@ -99,7 +99,7 @@ async def test_a_check_without_a_file_descriptor_says_nothing_about_the_server(c
 
 async def test_a_check_that_was_held_up_says_nothing_about_the_server() -> None:
     async def talk() -> Observation:
-        time.sleep(0.8)  # noqa: ASYNC251 - the whole process stands still, as when it is stopped
+        time.sleep(0.65)  # noqa: ASYNC251 - the whole process stands still, as when it is stopped
         await asyncio.sleep(0.01)
         return Observation(True, "")
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from clusterd.checks import probe
+from clusterd.checks.http import request_to
 from clusterd.health import Observation
 from clusterd.model import HttpCheck
 from tests.clusterd.checks.servers import Serve, answering, saying, serving
@@ -13,7 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
 def check(
-    path: str = "/", host: str | None = None, status: tuple[int, ...] = (200,), timeout_s: float = 0.5
+    path: str = "/", host: str | None = None, status: tuple[int, ...] = (200,), timeout_s: float = 5
 ) -> HttpCheck:
     return HttpCheck(type="http", path=path, host=host, status=status, timeout_s=timeout_s)
 
@@ -44,7 +45,7 @@ async def test_an_answer_with_the_wanted_status_is_good(parts: list[bytes]) -> N
 async def test_the_body_is_not_waited_for() -> None:
     async with serving(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", then_s=9)) as port:
         before_s = time.monotonic()
-        assert (await probe("127.0.0.1", port, check(timeout_s=5))).ok
+        assert (await probe("127.0.0.1", port, check())).ok
         assert time.monotonic() - before_s < 2
 
 
@@ -80,6 +81,11 @@ async def test_the_host_is_the_one_that_was_configured() -> None:
     assert "Host: www.example.org" in lines
 
 
+@pytest.mark.parametrize(("port", "host"), [(80, b"10.1.0.1"), (8080, b"10.1.0.1:8080")])
+def test_the_host_names_a_port_that_is_not_80(port: int, host: bytes) -> None:
+    assert (b"host", host) in list(request_to("10.1.0.1", port, check()).headers)
+
+
 @pytest.mark.parametrize(
     ("parts", "detail"),
     [
@@ -96,18 +102,18 @@ async def test_the_host_is_the_one_that_was_configured() -> None:
     ],
 )
 async def test_what_is_not_a_whole_http_answer_is_a_failure_in_words(parts: list[bytes], detail: str) -> None:
-    observation = await found(answering(*parts), check(timeout_s=2))
+    observation = await found(answering(*parts), check())
     assert not observation.ok
     assert observation.conclusive
     assert observation.detail.startswith(detail)
 
 
 async def test_a_silent_server_and_one_that_drips_run_out_of_time() -> None:
-    assert await found(saying(then_s=9)) == Observation(False, "no answer within 0.5 s")
+    assert await found(saying(then_s=9), check(timeout_s=0.2)) == Observation(False, "no answer within 0.2 s")
     dripping = saying(b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * 500)
-    assert await found(dripping) == Observation(
+    assert await found(dripping, check(timeout_s=0.2)) == Observation(
         False,
         'answered "HTTP/1.1 200 OK'
         + r"\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA…"
-        + '", and no more within 0.5 s',
+        + '", and no more within 0.2 s',
     )
