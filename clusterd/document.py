@@ -24,6 +24,7 @@ Lines = dict[Path, int]
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_DEEPEST = 20
 _TAG = "tag:yaml.org,2002:"
 _QUOTED = ("'", '"', "|", ">")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -96,6 +97,8 @@ def _without(data: Any, paths: Iterable[Path]) -> Any:
 def parse_yaml(text: str | bytes) -> tuple[Any, Lines]:
     """Read YAML into plain data and the line of each path. Raises ConfigError where it is not the YAML we read."""
     try:
+        if too_deep := _first_too_deep(text):
+            raise ConfigError([Problem(too_deep, "", "nested too deeply")])
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -103,13 +106,24 @@ def parse_yaml(text: str | bytes) -> tuple[Any, Lines]:
         raise ConfigError([Problem(mark.line + 1 if mark else 0, "", f"not valid YAML: {what}")]) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError([Problem(0, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
-    except RecursionError:
-        raise ConfigError([Problem(0, "", "nested too deeply")]) from None
     reader = _Reader()
     data = None if root is None else reader.read(root, ())
     if reader.problems:
         raise ConfigError(reader.problems)
     return data, reader.lines
+
+
+def _first_too_deep(text: str | bytes) -> int:
+    """Return the line where the nesting passes what any document has, 0 where it never does.
+
+    Before composing, because libyaml's composer recurses in C and ends the process on a deep text.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return int(event.start_mark.line) + 1  # type: ignore[union-attr] # the parser marks each event
+    return 0
 
 
 class _Reader:
@@ -128,9 +142,6 @@ class _Reader:
                 self._wrong(line, path, "aliases (*name) are not read here: write the value out")
                 return None
             self._seen.add(id(node))
-        if len(path) > 20:
-            self._wrong(line, path, "nested too deeply")
-            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -189,16 +200,15 @@ def _problem(detail: ErrorDetails, data: object, lines: Lines) -> Problem:
 
 def _document_path(detail: ErrorDetails, data: object) -> Path:
     """Return pydantic's location without what the document does not have: union tags and ``[key]`` marks."""
-    *parents, last = detail["loc"] or ("",)
     path: list[str] = []
     here: Any = data
-    for step in parents:
+    for step in detail["loc"]:
         inside = isinstance(here, Mapping) and step in here
         if inside or (isinstance(here, list | tuple) and isinstance(step, int) and step < len(here)):
             path.append(str(step))
             here = here[step]
-    if last not in ("", "[key]"):
-        path.append(str(last))
+    if detail["type"] == "missing":
+        path.append(str(detail["loc"][-1]))
     return tuple(path)
 
 
@@ -211,10 +221,11 @@ def _line(path: Path, lines: Lines) -> int:
 
 
 def _keys_at(path: Path) -> list[str]:
-    for place, classes in _PLACES.items():
-        if len(place) == len(path) and all(a in ("*", b) for a, b in zip(place, path, strict=True)):
-            return [f.alias or n for c in classes for n, f in c.model_fields.items()]
-    return []
+    def fits(place: Path) -> bool:
+        return len(place) == len(path) and all(a in ("*", b) for a, b in zip(place, path, strict=True))
+
+    classes = next(classes for place, classes in _PLACES.items() if fits(place))
+    return [f.alias or n for c in classes for n, f in c.model_fields.items()]
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -238,12 +249,17 @@ def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
 def from_objects(flat: Mapping[str, Any]) -> Cluster:
     """Return the cluster that these objects make. Raises ConfigError, with the object's name as the path."""
     data: dict[str, Any] = {}
+    strange: list[Problem] = []
     for name, value in flat.items():
         kind, _, label = name.partition("/")
-        if label:
+        if name == "cluster":
+            data[name] = value
+        elif kind in ("routers", "virtuals") and label:
             data.setdefault(kind, {})[label] = value
         else:
-            data[kind] = value
+            strange.append(Problem(0, name, "is not the name of an object"))
+    if strange:
+        raise ConfigError(strange)
     return from_data(data)
 
 

@@ -6,6 +6,7 @@ These classes are the document's schema as well: field names are the document's 
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
@@ -60,7 +61,7 @@ class Masquerade(Value):
 class Heartbeat(Value):
     """How soon a silent router is taken for dead."""
 
-    keepalive_s: Seconds = Field(1, description="seconds between refreshes of the lease")
+    keepalive_s: Seconds = Field(1.0, description="seconds between refreshes of the lease")
     deadtime_s: Annotated[int, Field(ge=2, le=3600, strict=True)] = Field(
         3, description="seconds of the lease, after which a silent router has lost the lock; etcd's floor is 2"
     )
@@ -95,12 +96,12 @@ class Router(Value):
 class Timing(Value):
     """How often a real server is checked, and how many results change the verdict."""
 
-    interval_s: Seconds = Field(2, description="seconds from one check to the next (lvs.cf: timeout)")
-    timeout_s: Seconds = Field(1, description="seconds that one check may take (lvs.cf: timeout)")
+    interval_s: Seconds = Field(2.0, description="seconds from one check to the next (lvs.cf: timeout)")
+    timeout_s: Seconds = Field(1.0, description="seconds that one check may take (lvs.cf: timeout)")
     fall: Count = Field(2, description="failures in a row that take a server out")
     rise: Count = Field(2, description="successes in a row that bring it back")
     reentry_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
-        0, description="seconds that a failed server must be good again before it returns (lvs.cf: reentry)"
+        0.0, description="seconds that a failed server must be good again before it returns (lvs.cf: reentry)"
     )
 
 
@@ -133,8 +134,10 @@ class SendExpectCheck(Timing):
     def _compiles(self) -> Self:
         if self.regex and self.expect not in (None, "*"):
             try:
-                re.compile(str(self.expect).encode())
-            except (re.error, OverflowError, RecursionError) as error:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")  # [[:alpha:]] would compile, and mean something else than in POSIX
+                    re.compile(str(self.expect).encode())
+            except (re.error, OverflowError, RecursionError, FutureWarning) as error:
                 raise ValueError(f"expect is not a regular expression: {error}") from error
         return self
 
