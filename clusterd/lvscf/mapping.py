@@ -1,0 +1,233 @@
+"""What the blocks of an lvs.cf file mean as a document, and from which line of the file each part comes.
+
+Nothing is left out silently: what the document has no place for becomes a warning.
+"""
+
+import re
+from typing import Any
+
+from clusterd.errors import Problem
+from clusterd.lvscf.grammar import Path
+from clusterd.lvscf.syntax import Block, Given
+from clusterd.model import Cluster, Masquerade
+
+PRIORITIES = {"primary": 100, "backup": 50}
+KEEPALIVE_S, DEADTIME_S, HEARTBEAT_PORT = 2, 5, 539
+PORT, CHECK_S, REENTRY_S = 80, 10, 180
+SHORTEST_DEADTIME_S = 2  # etcd's floor for a lease
+LOAD_SOURCES = {"uptime": "ssh", "rup": "rup", "ruptime": "ruptime", "none": "none"}
+PROBE = {"send": r"GET / HTTP/1.0\r\n\r\n", "expect": "HTTP"}  # what Piranha sends on port 80 when nothing is given
+
+
+class Draft:
+    """The document while it is made."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self.warnings: list[Problem] = []
+        self.origins: dict[Path, tuple[int, str]] = {(): (0, "")}  # line and path in the file, by path in the document
+        self.reported: set[Path] = set()  # their values are wrong, and the file's own problems say so
+
+    def put(self, path: Path, value: object, *, over: bool = True) -> None:
+        """Set the value at a path, only where there is none yet unless `over`."""
+        here = self.data
+        for step in path[:-1]:
+            here = here.setdefault(step, {})
+        if over or path[-1] not in here:
+            here[path[-1]] = value
+
+    def warn(self, line: int, path: str, message: str) -> None:
+        """Say what is not carried over, or what was made up."""
+        self.warnings.append(Problem(line, path, message))
+
+    def located(self, problem: Problem) -> Problem | None:
+        """Return a problem of the document as one of the file, none where the file's own problems cover it."""
+        path = tuple(problem.path.split("/")) if problem.path else ()
+        if path in self.reported:
+            return None
+        end = next(end for end in range(len(path), -1, -1) if path[:end] in self.origins)
+        line, where = self.origins[path[:end]]
+        return Problem(line, "/".join([*([where] if where else []), *path[end:]]), problem.message)
+
+
+def draft(root: Block) -> Draft:
+    """Return the document that the file describes, not yet validated."""
+    made = Draft()
+    _keys(made, root, ())
+    _routers(made, root)
+    _heartbeat(made, root)
+    _gateway(made, root)
+    made.put(("virtuals",), {})
+    for block in root.blocks:
+        if block.word == "failover":
+            made.warn(block.line, block.path, "not carried over: clusterd has no plain failover services")
+        else:
+            _virtual(made, root, block)
+    return made
+
+
+def _keys(made: Draft, block: Block, at: Path) -> None:
+    """Carry over what goes as it is, remember where everything came from, and warn of what is lost."""
+    for word, given in block.given.items():
+        key = block.keys[word]
+        for path in key.to:
+            made.origins[at + path] = (given.line, block.where(word))
+            if key.copied or not given.sound:
+                made.put(at + path, given.value)
+            if not given.sound:
+                made.reported.add(at + path)
+        if key.lost and given.sound and given.value not in key.nothing:
+            made.warn(given.line, block.where(word), f"not carried over: {key.lost}")
+
+
+def _routers(made: Draft, root: Block) -> None:
+    made.data.pop("routers", None)  # put together here: a router without its public address is none
+    active = root.given.get("backup_active")
+    for name in PRIORITIES:
+        public, private = root.given.get(name), root.given.get(f"{name}_private")
+        if public is None:
+            if private:
+                made.warn(private.line, f"{name}_private", f"not carried over: there is no {name}")
+            continue
+        if name == "backup" and not (active and active.value):
+            made.warn(public.line, name, "not carried over: backup_active is not 1, so it takes no part")
+            continue
+        made.origins["routers", name] = (public.line, name)
+        made.put(("routers", name), {"public": public.value, "priority": PRIORITIES[name]})
+        if private and private.value != public.value:
+            made.put(("routers", name, "private"), private.value)
+    if active and active.sound and active.value:
+        if "backup" not in root.given:
+            made.warn(active.line, "backup_active", "not carried over: there is no backup")
+        if root.sound("heartbeat", False) is False:
+            line = root.given.get("heartbeat", active).line
+            made.warn(line, "heartbeat", "not carried over: routers always watch each other, as if it was 1")
+
+
+def _heartbeat(made: Draft, root: Block) -> None:
+    at = ("cluster", "heartbeat")
+    made.put((*at, "port"), HEARTBEAT_PORT, over=False)
+    keepalive, deadtime = root.given.get("keepalive"), root.given.get("deadtime")
+    refresh_s: float = root.sound("keepalive", KEEPALIVE_S)
+    lease_s: int = root.sound("deadtime", DEADTIME_S)
+    if deadtime and 0 < lease_s < SHORTEST_DEADTIME_S:
+        made.warn(deadtime.line, "deadtime", f"raised to {SHORTEST_DEADTIME_S}: no lease of etcd is shorter")
+        lease_s = SHORTEST_DEADTIME_S
+    said = keepalive or deadtime
+    if said and 2 * refresh_s > lease_s > 0:
+        word = "keepalive" if keepalive else "deadtime"
+        made.warn(said.line, word, f"keepalive lowered to {lease_s / 2:g}, half of deadtime: one may come late")
+        refresh_s = lease_s / 2
+    made.put((*at, "keepalive_s"), refresh_s, over=False)
+    made.put((*at, "deadtime_s"), lease_s, over=False)
+
+
+def _address(made: Draft, at: Path, given: Given, prefix: int) -> None:
+    """Compose an address from its own key and its netmask; where one of them is wrong, that stays to be seen."""
+    if given.sound:
+        host, interface = given.value
+        made.put((*at, "interface"), interface)
+        if (*at, "address") not in made.reported:
+            made.put((*at, "address"), f"{host}/{prefix}")
+
+
+def _gateway(made: Draft, root: Block) -> None:
+    given = root.given.get("nat_router")
+    if given:
+        _address(made, ("cluster", "nat_router"), given, root.sound("nat_nmask", 32))
+    elif mask := root.given.get("nat_nmask"):
+        made.data["cluster"].pop("nat_router", None)
+        made.warn(mask.line, "nat_nmask", "not carried over: there is no nat_router")
+
+
+def _virtual(made: Draft, root: Block, block: Block) -> None:
+    address, mark = block.given.get("address"), block.sound("fwmark")
+    if mark and address is None:
+        line = block.given["fwmark"].line
+        made.warn(line, block.where("fwmark"), "the virtual server is not carried over: it has a firewall mark only")
+        return
+    at = ("virtuals", _name(made, block, made.data["virtuals"]))
+    made.origins[at] = (block.line, block.path)
+    for part in ("address", "interface"):
+        made.origins[*at, part] = (block.line, block.where("address"))
+    made.put(at, {"port": PORT, "enabled": False})
+    _keys(made, block, at)
+    if address:
+        _address(made, at, address, block.sound("vip_nmask", 32))
+    _persistence(made, block, at)
+    _check(made, block, at)
+    _load(made, root, block, at)
+    made.put((*at, "servers"), {})
+    for server in block.blocks:
+        _server(made, block, server, (*at, "servers"))
+
+
+def _persistence(made: Draft, block: Block, at: Path) -> None:
+    if block.sound("persistent"):
+        made.put((*at, "persistence"), {"timeout_s": block.sound("persistent"), "prefix": block.sound("pmask", 32)})
+    elif block.sound("pmask", 32) != 32:
+        line = block.given["pmask"].line
+        made.warn(line, block.where("pmask"), "not carried over: without persistent it has no effect")
+
+
+def _check(made: Draft, block: Block, at: Path) -> None:
+    texts: dict[str, str] = {key: block.given[key].value for key in ("send", "expect") if key in block.given}
+    check = {"interval_s": CHECK_S, "timeout_s": CHECK_S, "reentry_s": REENTRY_S, "fall": 1, "rise": 1}
+    check |= made.data["virtuals"][at[-1]].get("check", {})
+    for key in ("send", "expect", "regex"):
+        check.pop(key, None)
+    if block.sound("send_program"):
+        for key in texts:
+            line = block.given[key].line
+            made.warn(line, block.where(key), "not carried over: it belongs to send_program, which is not either")
+        texts = {}
+    elif not texts and block.sound("port", PORT) == PORT:
+        texts = PROBE
+    if "expect" in texts and "expect" in block.given:
+        made.origins[*at, "check"] = (block.given["expect"].line, block.where("expect"))  # when it does not compile
+    kind = {"type": "send_expect", **texts, "regex": block.sound("use_regex", False)} if texts else {"type": "tcp"}
+    made.put((*at, "check"), kind | check)
+
+
+def _load(made: Draft, root: Block, block: Block, at: Path) -> None:
+    source = block.sound("load_monitor")
+    if source:
+        made.put((*at, "load"), {"source": LOAD_SOURCES[source]})
+    if source == "uptime" and "rsh_command" not in root.given:
+        line = block.given["load_monitor"].line
+        made.warn(line, block.where("load_monitor"), "load is read by ssh, not by rsh")
+
+
+def _server(made: Draft, virtual: Block, block: Block, around: Path) -> None:
+    at = (*around, _name(made, block, made.data["virtuals"][around[1]]["servers"]))
+    made.origins[at] = (block.line, block.path)
+    made.put(at, {"enabled": False})
+    port, later = block.port.value if block.port else PORT, virtual.sound("port", PORT)
+    if port != later and (block.port is None or block.port.sound):
+        made.put((*at, "port"), port)
+    _keys(made, block, at)
+
+
+def _name(made: Draft, block: Block, taken: dict[str, Any]) -> str:
+    """Return the name as the document allows it, and only once."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", block.name).lstrip("-_.")[:63] or "unnamed"
+    name, count = plain, 1
+    while name in taken:
+        count += 1
+        name = f"{plain[:57]}-{count}"
+    if name != block.name:
+        made.warn(block.line, block.path, f"is called {name} here")
+    return name
+
+
+def masquerades(cluster: Cluster) -> tuple[Masquerade, ...]:
+    """Return what hides the private network behind the interfaces that carry the VIPs; none where that is not known.
+
+    This is the manual's step "Masquerade the private network", which Piranha left to the administrator.
+    """
+    gateway = cluster.settings.nat_router
+    if cluster.settings.forwarding != "nat" or gateway is None or gateway.address.network.prefixlen == 32:
+        return ()
+    carriers = dict.fromkeys(virtual.interface for virtual in cluster.virtuals.values())
+    network = gateway.address.network
+    return tuple(Masquerade(source=network, interface=name) for name in carriers if name != gateway.interface)
