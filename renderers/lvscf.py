@@ -1,0 +1,208 @@
+"""A Cluster as lvs.cf, readable by Piranha's parser.
+
+The format is smaller than the document. What it cannot say stands in the file as a comment where it belongs, and is
+told as a warning. Without warnings, `clusterd.lvscf.read` of the text gives a cluster that behaves the same: what
+stood at its default may be written out, and a line break in a text has become ``\\r`` or ``\\n``.
+"""
+
+import math
+import re
+from collections import defaultdict
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import count
+from typing import Any
+
+from clusterd.errors import Problem
+from clusterd.lvscf import masquerades
+from clusterd.lvscf.grammar import SCHEDULERS
+from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
+from clusterd.model import Check, Cluster, HttpCheck, Router, SendExpectCheck, Settings, Virtual, forwarding
+from renderers.rendering import Rendering, fill
+
+LONGEST_TEXT = 255  # bytes of a send or expect string
+LONGEST_LABEL = 15  # of an interface with its alias: IFNAMSIZ, netdevice(7)
+_UNSAYABLE = re.compile(r"\x00|\\[\r\n]|\".*'|'.*\"", re.DOTALL)
+_MONITORS = {source: monitor for monitor, source in LOAD_SOURCES.items()}
+
+
+class _Notes:
+    """What the format cannot say, by the part of the document that it is about."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.remarks: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, part: str, rest: str, message: str) -> None:
+        path = f"{part}/{rest}" if rest else part
+        self.problems.append(Problem(0, path, message))
+        self.remarks[part].append(f"{path}: {message}")
+
+
+class _Aliases:
+    """Gives each floating address its own alias of its interface: eth0:1, eth0:2, …"""
+
+    def __init__(self, notes: _Notes) -> None:
+        self._notes = notes
+        self._next: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
+        self._given: dict[tuple[str, IPv4Address], str] = {}
+
+    def place(self, part: str, rest: str, address: IPv4Interface, interface: str) -> dict[str, str]:
+        """Return where an address goes, as the format says it."""
+        key = (interface, address.ip)
+        if key not in self._given:
+            self._given[key] = f"{interface}:{next(self._next[interface])}"
+        device = self._given[key]
+        if len(device) > LONGEST_LABEL:
+            self._notes.add(part, rest + "interface", f"{device} is longer than the name of an interface may be")
+        if address.network.prefixlen == 0:
+            self._notes.add(part, rest + "address", "a netmask of 0.0.0.0 means none")
+        return {"address": str(address.ip), "device": device, "netmask": str(address.netmask)}
+
+
+def render(cluster: Cluster, serial_no: int) -> Rendering:
+    """Return the cluster as lvs.cf with this serial number, and what the format could not say."""
+    notes = _Notes()
+    aliases = _Aliases(notes)
+    settings = cluster.settings
+    routers = _routers(cluster, notes)
+    gateway = settings.nat_router
+    values = {
+        "serial_no": serial_no,
+        "primary": routers.get("primary"),
+        "backup": routers.get("backup"),
+        "heartbeat": _heartbeat(settings, notes),
+        "network": settings.forwarding,
+        "nat_router": gateway and aliases.place("cluster", "nat_router/", gateway.address, gateway.interface),
+        "virtuals": [_virtual(cluster, name, notes, aliases) for name in cluster.virtuals],
+    }
+    if settings.on_store_loss != Settings().on_store_loss:
+        notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
+    if settings.masquerade != masquerades(cluster):
+        notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
+    return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), tuple(notes.problems))
+
+
+def _routers(cluster: Cluster, notes: _Notes) -> dict[str, Router]:
+    """Return the routers that the format has room for, by the names that it has for them."""
+    ranked = sorted(cluster.routers, key=lambda name: -cluster.routers[name].priority)
+    roles = dict(zip(PRIORITIES, ranked, strict=False))
+    for role, name in roles.items():
+        if name != role:
+            notes.add("routers", name, f"is called {role} in lvs.cf")
+        if (priority := cluster.routers[name].priority) != PRIORITIES[role]:
+            notes.add("routers", name, f"its priority {priority} cannot be said in lvs.cf")
+    for name in ranked[len(PRIORITIES) :]:
+        notes.add("routers", name, "left out: lvs.cf has two routers")
+    return {role: cluster.routers[name] for role, name in roles.items()}
+
+
+def _heartbeat(settings: Settings, notes: _Notes) -> dict[str, int]:
+    beat = settings.heartbeat
+    keepalive = _whole(math.floor, beat.keepalive_s, notes, "cluster", "heartbeat/keepalive_s")
+    return {"port": beat.port, "keepalive": max(1, keepalive), "deadtime": beat.deadtime_s}
+
+
+def _whole(rounded: Any, value: float, notes: _Notes, part: str, rest: str) -> int:
+    if not value.is_integer():
+        notes.add(part, rest, f"{value:g} seconds cannot be said in lvs.cf, only whole ones")
+    return int(rounded(value))
+
+
+def _virtual(cluster: Cluster, name: str, notes: _Notes, aliases: _Aliases) -> dict[str, Any]:
+    virtual, part = cluster.virtuals[name], f"virtuals/{name}"
+    scheduler, monitor = virtual.scheduler, _MONITORS.get(virtual.load.source, "none")
+    if scheduler not in SCHEDULERS:
+        notes.add(part, "scheduler", f"lvs.cf does not know {scheduler}, wlc stands in")
+        scheduler = "wlc"
+    if virtual.load.source not in _MONITORS:
+        notes.add(part, "load/source", f"lvs.cf does not know {virtual.load.source}: no load is read")
+    if virtual.forwarding not in (None, cluster.settings.forwarding):
+        notes.add(part, "forwarding", f"lvs.cf has one way for all, {virtual.forwarding} is not said")
+    return {
+        "name": name,
+        "path": part,
+        "active": int(virtual.enabled),
+        "place": aliases.place(part, "", virtual.address, virtual.interface),
+        "port": virtual.port,
+        "persistent": _persistence(virtual),
+        "check": _check(virtual, part, notes),
+        "load_monitor": monitor,
+        "scheduler": scheduler,
+        "protocol": virtual.protocol,
+        "quiesce": virtual.quiesce,
+        "sorry_server": virtual.sorry_server,
+        "servers": [_server(cluster, virtual, part, label, notes) for label in virtual.servers],
+    }
+
+
+def _persistence(virtual: Virtual) -> dict[str, object] | None:
+    kept = virtual.persistence
+    return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask} if kept else None
+
+
+def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: _Notes) -> dict[str, object]:
+    server, path = virtual.servers[label], f"{part}/servers/{label}"
+    way = forwarding(cluster, virtual, server)
+    if server.forwarding is not None and way != cluster.settings.forwarding:
+        notes.add(path, "forwarding", f"lvs.cf has one way for all, {way} is not said")
+    port = server.port
+    if cluster.settings.forwarding != "nat" and port not in (None, virtual.port):
+        notes.add(path, "port", f"{port} is not said: {cluster.settings.forwarding} forwarding cannot change the port")
+        port = None
+    return {
+        "name": label,
+        "path": path,
+        "address": server.address,
+        "active": int(server.enabled),
+        "weight": server.weight,
+        "port": port,
+    }
+
+
+def _check(virtual: Virtual, part: str, notes: _Notes) -> dict[str, object]:
+    check = virtual.check
+    send, expect, regex = _texts(check, part, notes)
+    quoted_send = _quoted(send, part, "check/send", notes)
+    quoted_expect = _quoted(expect, part, "check/expect", notes)
+    if (quoted_send is None) != (send is None) or (quoted_expect is None) != (expect is None):
+        quoted_send = quoted_expect = None  # half a conversation would fail on servers that are well
+    if quoted_send is None and quoted_expect is None and virtual.port == PORT:
+        notes.add(part, "check", "on port 80 lvs.cf cannot ask for a connection only: an HTTP probe is sent")
+    if check.timeout_s != check.interval_s:
+        notes.add(part, "check/timeout_s", f"{check.timeout_s:g} is not said: lvs.cf has the interval for both")
+    for word in ("fall", "rise"):
+        if getattr(check, word) != 1:
+            notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: in lvs.cf one result decides")
+    return {
+        "send": quoted_send,
+        "expect": quoted_expect,
+        "regex": regex and quoted_expect is not None,
+        "timeout": _whole(math.ceil, check.interval_s, notes, part, "check/interval_s"),
+        "reentry": _whole(math.ceil, check.reentry_s, notes, part, "check/reentry_s"),
+    }
+
+
+def _texts(check: Check, part: str, notes: _Notes) -> tuple[str | None, str | None, bool]:
+    """Return what is sent, what is expected, and whether that is a regular expression."""
+    if isinstance(check, SendExpectCheck):
+        return check.send, check.expect, check.regex
+    if not isinstance(check, HttpCheck):
+        return None, None, False
+    notes.add(part, "check", "the http check is said as send and expect")
+    host = rf"Host: {check.host}\r\n" if check.host else ""
+    path = check.path.replace("\\", r"\\")
+    codes = "|".join(str(code) for code in check.status)
+    expect = f"^HTTP/1.[01] {codes if len(check.status) == 1 else f'({codes})'}"
+    return rf"GET {path} HTTP/1.0\r\n{host}\r\n", expect, True
+
+
+def _quoted(text: str | None, part: str, rest: str, notes: _Notes) -> str | None:
+    """Return a text in quotes that it does not contain, none where the format cannot say it."""
+    if text is None:
+        return None
+    line = text.replace("\r", r"\r").replace("\n", r"\n")
+    if _UNSAYABLE.search(text) or len(line.encode()) > LONGEST_TEXT:
+        notes.add(part, rest, "lvs.cf cannot say this text: the check only connects")
+        return None
+    quote = "'" if '"' in line else '"'
+    return f"{quote}{line}{quote}"
