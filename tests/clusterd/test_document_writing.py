@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from clusterd import document
+from clusterd.errors import ConfigError
+from clusterd.model import Cluster
+from tests.clusterd.test_document import CONTRACT, WEB
+from tests.strategies import PLAIN, clusters
+
+# Writing
+
+
+@given(clusters())
+@settings(max_examples=150, deadline=None)
+def test_what_is_dumped_is_parsed_to_the_same(given: Cluster) -> None:
+    text = document.dump(given)
+    assert document.parse(text) == given
+    assert document.dump(document.parse(text)) == text
+
+
+@given(clusters())
+@settings(max_examples=150, deadline=None)
+def test_the_objects_of_a_cluster_make_the_same_cluster_and_the_same_objects(given: Cluster) -> None:
+    flat = document.objects(given)
+    assert document.from_objects(flat) == given
+    assert document.objects(document.from_objects(flat)) == flat
+
+
+def test_an_object_looks_the_same_whether_its_defaults_were_written_out_or_not() -> None:
+    flat = document.objects(document.parse(WEB))
+    assert repr(document.objects(document.from_objects(flat))) == repr(flat)
+
+
+def test_objects_are_named_by_kind_and_name() -> None:
+    assert list(document.objects(document.parse(CONTRACT))) == ["cluster", "routers/r1", "routers/r2", "virtuals/web"]
+
+
+@pytest.mark.parametrize("name", ["", "/", "clusters", "cluster/x", "virtuals", "virtuals/", "x/y"])
+def test_an_object_by_another_name_is_a_problem(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        document.from_objects({name: {}, "virtuals/web": {}})
+    assert [(problem.path, problem.message) for problem in caught.value.problems] == [
+        (name, "is not the name of an object")
+    ]
+
+
+def test_a_problem_of_an_object_names_the_object() -> None:
+    with pytest.raises(ConfigError, match=r"^routers/r1/public: is missing$"):
+        document.from_objects({"routers/r1": {}})
+
+
+def test_the_example_is_dumped_without_its_defaults_and_one_line_for_small_things() -> None:
+    text = document.dump(document.parse(CONTRACT))
+    assert "  nat_router: {address: 192.168.1.254/24, interface: eth1}\n" in text
+    assert "      rs1: {address: 192.168.1.1, weight: 2}\n" in text
+    assert "scheduler" not in text
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), PLAIN, min_size=1, max_size=3))
+@settings(max_examples=500, deadline=None)
+@example({"a": 1e22, "b": 1e-7})
+def test_plain_data_is_dumped_so_that_it_is_read_back(data: dict[str, Any]) -> None:
+    assert document.parse_yaml(document.dump_data(data))[0] == data

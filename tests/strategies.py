@@ -1,0 +1,214 @@
+"""Hypothesis strategies for valid configurations. Every cluster that `clusters()` makes obeys `clusterd.rules`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from clusterd import document
+from clusterd.lvscf import masquerades
+from clusterd.model import Check, Cluster, Forwarding, HttpCheck, Masquerade, SendExpectCheck, TcpCheck, Virtual
+
+WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+INTERFACES = ("eth0", "eth1", "bond0.17", "lan-a")
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh")
+LETTERS = st.characters(exclude_categories=["Cs"])
+LINE_LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\\'\"", max_codepoint=0x2FF)
+PATTERNS = st.sampled_from(["*", "^HTTP/1.[01] (200|301)", r"\d+ [a-z]*$", "ok", "^$"])
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**17), 10**17)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+    | st.sampled_from(
+        ["yes", "no", "on", "null", "~", "", "1", "1e3", ".5", "12:30", "0x1", " a", "a: b", "#", "-", "\n"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), inner, max_size=3)
+    ),
+    max_leaves=12,
+)  # what YAML and JSON give
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names of routers, virtual servers and real servers, among them ones that YAML could take for something else."""
+    odd = st.sampled_from(
+        ["1", "on", "no", "null", "true", "1e3", "0x10", "12", "1.2.3.4", "Web", "a--b..c_", "z" * 63]
+    )
+    return odd | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)
+
+
+def seconds() -> st.SearchStrategy[float]:
+    """Durations as a document may have them."""
+    return st.integers(1, 86400).map(float) | st.floats(0.001, 86400)
+
+
+def addresses(network: str, prefix: bool = False) -> st.SearchStrategy[str]:
+    """Addresses `network`.x.y, with a prefix length on demand; different networks never meet."""
+    plain = st.integers(1, 65000).map(lambda n: f"{network}.{n >> 8}.{n & 255}")
+    return st.builds(lambda ip, bits: f"{ip}/{bits}", plain, st.integers(1, 32)) if prefix else plain
+
+
+def _timing() -> dict[str, st.SearchStrategy[Any]]:
+    count = st.integers(1, 1000)
+    reentry = st.just(0.0) | seconds()
+    return {"interval_s": seconds(), "timeout_s": seconds(), "fall": count, "rise": count, "reentry_s": reentry}
+
+
+def checks() -> st.SearchStrategy[Check]:
+    """Checks of every type."""
+    text = st.none() | st.text(LETTERS, max_size=40)
+    path = st.from_regex(r"/[!-~]{0,30}", fullmatch=True)
+    host = st.none() | st.from_regex(r"[a-z0-9.]{1,20}", fullmatch=True)
+    status = st.lists(st.integers(100, 599), min_size=1, max_size=3).map(tuple)
+    return st.one_of(
+        st.builds(TcpCheck, type=st.just("tcp"), **_timing()),
+        st.builds(HttpCheck, type=st.just("http"), path=path, host=host, status=status, **_timing()),
+        st.builds(SendExpectCheck, type=st.just("send_expect"), send=text, expect=text, **_timing()),
+        st.builds(SendExpectCheck, type=st.just("send_expect"), expect=PATTERNS, regex=st.just(True), **_timing()),
+    )
+
+
+def _keys(required: Mapping[str, Any], **optional: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(dict(required), optional=optional)
+
+
+def _distinct(values: st.SearchStrategy[Any], key: str, most: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(values, max_size=most, unique_by=lambda value: value[key])
+
+
+@st.composite
+def _named(draw: st.DrawFn, values: st.SearchStrategy[list[Any]], most: int) -> dict[str, Any]:
+    made = draw(values)
+    labels = draw(st.lists(names(), min_size=most, max_size=most, unique=True))
+    return dict(zip(labels, made, strict=False))
+
+
+def _servers() -> st.SearchStrategy[dict[str, Any]]:
+    server = _keys(
+        {"address": addresses("10.5")},
+        port=st.integers(1, 65535),
+        weight=st.integers(0, 65535),
+        enabled=st.booleans(),
+        forwarding=st.sampled_from(WAYS),
+    )
+    return _named(_distinct(server, "address", 4), 4)
+
+
+def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
+    persistence = _keys({}, timeout_s=st.integers(1, 2678400), prefix=st.integers(1, 32))
+    virtual = _keys(
+        {"address": addresses("10.4", prefix=True), "interface": st.sampled_from(INTERFACES)},
+        port=st.integers(1, 65535),
+        protocol=st.sampled_from(["tcp", "udp"]),
+        scheduler=st.sampled_from(SCHEDULERS),
+        forwarding=st.sampled_from(WAYS),
+        persistence=persistence,
+        enabled=st.booleans(),
+        quiesce=st.booleans(),
+        sorry_server=addresses("10.6"),
+        check=checks().map(lambda check: check.model_dump()),
+        load=st.fixed_dictionaries({"source": st.sampled_from(["none", "ssh", "rup", "ruptime", "agent", "http"])}),
+        servers=_servers(),
+    ).map(lambda data: {"port": 80, **data})
+    return _named(st.lists(virtual, max_size=3, unique_by=lambda v: v["address"].split("/")[0]), 3)
+
+
+def _settings() -> st.SearchStrategy[dict[str, Any]]:
+    gateway = {"address": addresses("10.3", prefix=True), "interface": st.sampled_from(INTERFACES)}
+    masquerade = {"source": st.just("10.3.0.0/16"), "interface": st.sampled_from(INTERFACES)}
+    beat = st.integers(2, 3600).flatmap(
+        lambda lease: _keys({"deadtime_s": st.just(lease), "keepalive_s": st.floats(0.01, lease / 2)})
+    )
+    return _keys(
+        {},
+        forwarding=st.sampled_from(WAYS),
+        nat_router=st.fixed_dictionaries(gateway),
+        masquerade=st.lists(st.fixed_dictionaries(masquerade), max_size=2),
+        heartbeat=beat,
+        on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
+    )
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> Cluster:
+    """Any valid cluster."""
+    router = _keys({"public": addresses("10.1")}, private=addresses("10.2"), priority=st.integers(0, 255))
+    routers = draw(_named(_distinct(router, "public", 3), 3))
+    taken = [each.get("private") for each in routers.values()]
+    for each in routers.values():
+        if taken.count(each.get("private")) > 1:
+            each.pop("private", None)
+    data = {"cluster": draw(_settings()), "routers": routers, "virtuals": draw(_virtuals())}
+    for virtual in data["virtuals"].values():
+        for server in virtual.get("servers", {}).values():
+            way = server.get("forwarding") or virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
+            if way != "nat":
+                server.pop("port", None)
+    return document.from_data(data)
+
+
+def _sayable(virtual: Virtual) -> Virtual:
+    servers = {name: each.model_copy(update={"forwarding": None}) for name, each in virtual.servers.items()}
+    known = virtual.scheduler not in ("sed", "nq", "fo", "ovf", "mh")
+    return virtual.model_copy(
+        update={
+            "forwarding": None,
+            "scheduler": virtual.scheduler if known else "rr",
+            "load": virtual.load
+            if virtual.load.source not in ("agent", "http")
+            else Virtual.model_fields["load"].default,
+            "servers": servers,
+        }
+    )
+
+
+@st.composite
+def lvscf_checks(draw: st.DrawFn, port: int) -> Check:
+    """Checks that lvs.cf can say."""
+    each_s = float(draw(st.integers(1, 86400)))
+    timing = {
+        "interval_s": each_s,
+        "timeout_s": each_s,
+        "fall": 1,
+        "rise": 1,
+        "reentry_s": float(draw(st.integers(0, 600))),
+    }
+    text = st.text(LINE_LETTERS, max_size=60) | st.text(st.sampled_from('"a \t\\rn{}#=*'), max_size=20)
+    send, expect = draw(st.none() | text), draw(st.none() | text)
+    if send is None and expect is None:
+        expect = "*" if port == 80 else None
+    if send is None and expect is None:
+        return TcpCheck.model_validate({"type": "tcp", **timing})
+    regex = draw(st.booleans())
+    expect = draw(PATTERNS) if regex else expect
+    return SendExpectCheck.model_validate(
+        {"type": "send_expect", "send": send, "expect": expect, "regex": regex, **timing}
+    )
+
+
+@st.composite
+def lvscf_clusters(draw: st.DrawFn) -> Cluster:
+    """Clusters that lvs.cf can say in full."""
+    cluster = draw(clusters())
+    roles = zip((("primary", 100), ("backup", 50)), cluster.routers.values(), strict=False)
+    routers = {name: router.model_copy(update={"priority": priority}) for (name, priority), router in roles}
+    deadtime_s = draw(st.integers(2, 3600))
+    beat = {"deadtime_s": deadtime_s, "keepalive_s": float(draw(st.integers(1, deadtime_s // 2)))}
+    heartbeat = cluster.settings.heartbeat.model_copy(update=beat)
+    settings = cluster.settings.model_copy(
+        update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, "on_store_loss": "failsafe"}
+    )
+    virtuals: dict[str, Virtual] = {}
+    for name, virtual in cluster.virtuals.items():
+        said = _sayable(virtual).model_copy(update={"check": draw(lvscf_checks(virtual.port))})
+        if settings.forwarding != "nat":
+            portless = {label: each.model_copy(update={"port": None}) for label, each in said.servers.items()}
+            said = said.model_copy(update={"servers": portless})
+        virtuals[name] = said
+    whole = Cluster(settings=settings, routers=routers, virtuals=virtuals)
+    hidden: tuple[Masquerade, ...] = masquerades(whole)
+    return whole.model_copy(update={"settings": settings.model_copy(update={"masquerade": hidden})})
