@@ -1,4 +1,8 @@
-"""Between the values of the contract and etcd's messages. Keys are UTF-8, so a prefix never ends in the byte 0xff."""
+"""Between the values of the contract and etcd's messages.
+
+Keys are UTF-8. Where somebody wrote a key that is not, its odd bytes become lone surrogates, and bytes again on the way
+back: one such key must not make the others unreadable. A prefix is text, so it never ends in the byte 0xff.
+"""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,21 +15,31 @@ from clusterd.store.transaction import groups
 _DELETE_EVENT = 1  # mvccpb.Event.EventType.DELETE
 
 
+def raw(key: str) -> bytes:
+    """Return a key as etcd has it."""
+    return key.encode(errors="surrogateescape")
+
+
+def text(key: bytes) -> str:
+    """Return a key as it is spelled here."""
+    return key.decode(errors="surrogateescape")
+
+
 def span(prefix: str) -> dict[str, bytes]:
     """Return `key` and `range_end` of everything below a prefix; "" stands for all keys (etcd API, key ranges)."""
-    raw = prefix.encode()
-    if not raw:
+    first = prefix.encode()
+    if not first:
         return {"key": b"\0", "range_end": b"\0"}
-    return {"key": raw, "range_end": raw[:-1] + bytes([raw[-1] + 1])}
+    return {"key": first, "range_end": first[:-1] + bytes([first[-1] + 1])}
 
 
 def entry(kv: Any) -> Entry:
     """Return a KeyValue message as an entry."""
-    return Entry(kv.key.decode(), kv.value, kv.create_revision, kv.mod_revision, kv.lease)
+    return Entry(text(kv.key), kv.value, kv.create_revision, kv.mod_revision, kv.lease)
 
 
 def _compare(condition: Condition) -> Any:
-    key = condition.key.encode()
+    key = raw(condition.key)
     equal = rpc.Compare.EQUAL
     if isinstance(condition, Created):
         return rpc.Compare(key=key, result=equal, target=rpc.Compare.CREATE, create_revision=condition.revision)
@@ -34,9 +48,9 @@ def _compare(condition: Condition) -> Any:
 
 def _request(operation: Operation) -> Any:
     if isinstance(operation, Put):
-        put = rpc.PutRequest(key=operation.key.encode(), value=operation.value, lease=operation.lease_id)
+        put = rpc.PutRequest(key=raw(operation.key), value=operation.value, lease=operation.lease_id)
         return rpc.RequestOp(request_put=put)
-    where = {"key": operation.key.encode()} if isinstance(operation, Delete) else span(operation.prefix)
+    where = {"key": raw(operation.key)} if isinstance(operation, Delete) else span(operation.prefix)
     return rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(**where))
 
 
@@ -52,7 +66,7 @@ def transaction(conditions: Sequence[Condition], operations: Sequence[Operation]
 
 def _change(event: Any) -> Entry | Deleted:
     if event.type == _DELETE_EVENT:
-        return Deleted(event.kv.key.decode(), event.kv.mod_revision)
+        return Deleted(text(event.kv.key), event.kv.mod_revision)
     return entry(event.kv)
 
 

@@ -8,7 +8,7 @@ import grpc
 from clusterd.errors import StoreUnavailable
 from clusterd.store._etcd3 import rpc
 from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Snapshot
-from clusterd.store.encoding import entry, span, transaction
+from clusterd.store.encoding import entry, raw, span, transaction
 from clusterd.store.endpoints import Credentials
 from clusterd.store.keepalive import refreshed
 from clusterd.store.session import GRANT, RANGE, REVOKE, TXN, Session
@@ -42,7 +42,7 @@ class EtcdStore:
 
     async def get(self, key: str) -> Entry | None:
         """Return one key by a linearizable read, or None."""
-        answer = await self._session.call(RANGE, rpc.RangeRequest(key=key.encode()))
+        answer = await self._session.call(RANGE, rpc.RangeRequest(key=raw(key)))
         return next((entry(kv) for kv in answer.message.kvs), None)
 
     async def snapshot(self, *prefixes: str) -> Snapshot:

@@ -5,6 +5,7 @@ another host would have it. Each connection has its own troubles (`down`, `answe
 """
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -192,10 +193,12 @@ class MemoryStore:
                 woken.clear()
                 if not self._down and next_revision < self._data.compacted:
                     raise Compacted(self._data.compacted)
-                news = next((batch for batch in self._data.history if batch.revision >= next_revision), None)
-                if self._down or news is None:
+                history = self._data.history
+                place = bisect_left(history, next_revision, key=lambda batch: batch.revision)
+                if self._down or place == len(history):
                     await woken.wait()
                     continue
+                news = history[place]
                 next_revision = news.revision + 1
                 changes = tuple(change for change in news.changes if change.key.startswith(prefix))
                 if changes:

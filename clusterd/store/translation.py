@@ -13,7 +13,14 @@ import grpc.aio
 from clusterd.errors import StoreError
 
 _STALE_LOGIN = ("invalid auth token", "revision of auth store is old", "user name is empty")
-_NEVER_TAKEN = ("failed to connect", "name resolution", "dns resolution", "etcdserver: no leader", "too many requests")
+_NEVER_TAKEN = (
+    "failed to connect",
+    "name resolution",
+    "dns resolution",
+    "etcdserver: no leader",
+    "too many requests",
+    "for learner",
+)
 _NO_ANSWER = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,

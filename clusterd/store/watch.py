@@ -10,6 +10,7 @@ etcd's watch is ordered and loses nothing as long as its stream lives, but a dea
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -32,13 +33,14 @@ async def batches(session: Session, prefix: str, start_revision: int, probe_s: f
     feed = Feed(start_revision)
     failures = 0
     while True:
-        member = session.member()
+        member, opened_s = session.member(), time.monotonic()
         try:
             async with aclosing(_one_stream(session, member, prefix, feed, probe_s)) as stream:
                 async for batch in stream:
-                    failures = 0
                     yield batch
         except (StreamLost, StoreUnavailable) as error:
+            if time.monotonic() - opened_s > 3 * probe_s:  # it lived: silence alone would have ended it before
+                failures = 0
             level = logging.DEBUG if failures else logging.WARNING
             log.log(level, "watch of %s at %s lost (%s): goes on elsewhere", prefix, member.target, error)
             session.failed(member)

@@ -1,5 +1,6 @@
 """Fixtures: a store of each kind, with a prefix of its own for every test, and a real cluster to break."""
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterd.store.contract import Store
+from clusterd.store.contract import Batch, Put, Store
 from clusterd.store.etcd import EtcdStore
 from clusterd.store.memory import MemoryStore
 from tests.store.etcd_server import ETCD, Member, cluster, etcdctl
@@ -17,7 +18,7 @@ NUMBERS = count(1)
 QUICK = ("--heartbeat-interval", "50", "--election-timeout", "500")  # a cluster that recovers in half the time
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     """One etcd member with default settings."""
     if ETCD is None:
@@ -26,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
         yield member
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, ...]]:
     """Three etcd members."""
     if ETCD is None:
@@ -49,6 +50,19 @@ def members(running_cluster: tuple[Member, ...]) -> Iterator[tuple[Member, ...]]
 def prefix() -> str:
     """A prefix that no other test uses."""
     return f"/test/{next(NUMBERS)}/"
+
+
+async def put(store: Store, key: str, value: bytes = b"", lease_id: int = 0) -> int:
+    """Write one key, and return the revision."""
+    outcome = await store.transact((), (Put(key, value, lease_id),))
+    assert outcome.succeeded
+    return outcome.revision
+
+
+async def take(watch: AsyncIterator[Batch], number: int) -> list[Batch]:
+    """Return the next batches, which are to come soon."""
+    async with asyncio.timeout(10):
+        return [await anext(watch) for _ in range(number)]
 
 
 @dataclass(frozen=True)

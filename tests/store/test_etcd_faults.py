@@ -1,95 +1,23 @@
-"""A real etcd that dies, freezes, loses its quorum or its history: what the store makes of it."""
+"""A real etcd that dies, freezes, loses its quorum or its history: what calls and watches make of it."""
 
 import asyncio
+import base64
+import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from clusterd.errors import Compacted, StoreError, StoreUnavailable, Uncertain
-from clusterd.store.clock import boottime_s
-from clusterd.store.contract import Batch, Entry, Put
+from clusterd.store.contract import Created, Delete, Put
 from clusterd.store.etcd import EtcdStore
-from clusterd.store.keepalive import ATTEMPT_S
+from tests.store.breaking import PROBE_S, Seen, asked, connected, eventually, gauge, write_until_done
+from tests.store.conftest import put
 from tests.store.etcd_server import Member, etcdctl, free_ports
 
 pytestmark = pytest.mark.etcd
-PROBE_S = 0.7
-
-
-@asynccontextmanager
-async def connected(*members: Member, timeout_s: float = 5.0) -> AsyncIterator[EtcdStore]:
-    store = EtcdStore([member.endpoint for member in members], timeout_s=timeout_s, probe_s=PROBE_S)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def put(store: EtcdStore, key: str, value: bytes = b"") -> int:
-    return (await store.transact((), (Put(key, value),))).revision
-
-
-async def write_until_done(store: EtcdStore, key: str, value: bytes, within_s: float = 20) -> int:
-    """Write what may be written twice, whatever happens to etcd meanwhile."""
-    async with asyncio.timeout(within_s):
-        while True:
-            try:
-                return await put(store, key, value)
-            except (StoreUnavailable, Uncertain):
-                await asyncio.sleep(0.05)
-
-
-class Seen:
-    """What a watch yields, collected by a task of its own."""
-
-    def __init__(self, store: EtcdStore, prefix: str, start_revision: int) -> None:
-        self.batches: list[Batch] = []
-        self._news = asyncio.Event()
-        self.task = asyncio.create_task(self._collect(store, prefix, start_revision))
-
-    async def _collect(self, store: EtcdStore, prefix: str, start_revision: int) -> None:
-        async for batch in store.watch(prefix, start_revision):
-            self.batches.append(batch)
-            self._news.set()
-
-    @property
-    def values(self) -> list[bytes]:
-        return [change.value for batch in self.batches for change in batch.changes if isinstance(change, Entry)]
-
-    async def until(self, value: bytes, within_s: float = 10) -> None:
-        """Wait for a value; ends with the watch's error if it has one."""
-        async with asyncio.timeout(within_s):
-            while value not in self.values:
-                self._news.clear()
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait({news, self.task}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                if self.task.done():
-                    self.task.result()
-
-    async def end(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-
-def asked(store: EtcdStore, members: tuple[Member, ...]) -> Member:
-    """Return the member that the store asks now."""
-    return next(member for member in members if member.address == store._session.member().target)
-
-
-def gauge(member: Member, name: str) -> float:
-    """Return one of etcd's own measures."""
-    return next(float(line.split()[1]) for line in member.metrics().splitlines() if line.startswith(name + " "))
-
-
-async def eventually(claim: Callable[[], bool], within_s: float = 5) -> None:
-    end_s = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < end_s, "did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 async def test_a_watch_goes_on_after_its_only_member_was_killed_and_restarted(tmp_path: Path) -> None:
@@ -226,6 +154,16 @@ async def test_a_write_whose_answer_is_lost_is_uncertain_and_a_grant_is_not(tmp_
             assert found.value in (b"before", b"after")
 
 
+async def test_a_write_whose_answer_is_lost_is_not_sent_to_another_member(
+    members: tuple[Member, ...], prefix: str
+) -> None:
+    async with connected(*members, timeout_s=2.0) as store:
+        await put(store, prefix + "a")
+        asked(store, members).pause()
+        with pytest.raises(Uncertain):
+            await put(store, prefix + "a")
+
+
 async def test_a_write_that_never_left_is_unavailable_and_not_uncertain(tmp_path: Path) -> None:
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     store = EtcdStore([nobody], timeout_s=0.5)
@@ -265,51 +203,6 @@ async def test_a_store_that_was_closed_says_so(members: tuple[Member, ...], pref
         await put(store, prefix)
 
 
-async def test_a_refresh_moves_on_from_a_frozen_member_within_seconds(members: tuple[Member, ...]) -> None:
-    async with connected(*members) as store:
-        lease = await store.grant(20)
-        asked(store, members).pause()
-        started_s = boottime_s()
-        end_s = started_s + 10
-        while True:
-            try:
-                fresh = await store.refresh(lease.lease_id)
-                break
-            except StoreUnavailable:
-                assert boottime_s() < end_s, "the cluster has elected a leader by now"
-        assert fresh.sent_s >= started_s + ATTEMPT_S - 0.05, "the moment of the request that was answered"
-        assert fresh.ttl_s == lease.ttl_s
-
-
-async def test_the_end_of_a_lease_counts_from_the_request_and_not_from_the_answer(tmp_path: Path) -> None:
-    with Member(tmp_path) as member:
-        async with connected(member) as store:
-            lease = await store.grant(3)
-            await store.transact((), (Put("/lock", b"", lease.lease_id),))
-            member.pause()
-            asked_s = boottime_s()
-            refreshing = asyncio.create_task(store.refresh(lease.lease_id))
-            await asyncio.sleep(0.6)
-            member.resume()
-            fresh = await refreshing
-            assert asked_s <= fresh.sent_s < asked_s + 0.3
-            await asyncio.sleep(fresh.sent_s + fresh.ttl_s - 0.1 - boottime_s())
-            assert await store.get("/lock") is not None
-
-
-async def test_an_answer_that_comes_late_is_not_taken_for_that_of_a_later_refresh(tmp_path: Path) -> None:
-    with Member(tmp_path) as member:
-        async with connected(member) as store:
-            lease = await store.grant(30)
-            await store.refresh(lease.lease_id)
-            member.pause()
-            with pytest.raises(StoreUnavailable, match="silent"):
-                await store.refresh(lease.lease_id)
-            resumed_s = boottime_s()
-            member.resume()
-            assert (await store.refresh(lease.lease_id)).sent_s >= resumed_s
-
-
 async def test_a_cancelled_watch_is_gone_from_this_program_and_from_etcd(
     members: tuple[Member, ...], prefix: str
 ) -> None:
@@ -339,7 +232,39 @@ async def test_a_watch_cancelled_while_etcd_is_silent_ends_at_once(members: tupl
             started_s = time.monotonic()
             await seen.end()
             assert time.monotonic() - started_s < 0.2
+            assert not [task for task in asyncio.all_tasks() - tasks if "read" in task.get_coro().__qualname__]  # type: ignore[union-attr]  # always a coroutine
             seen = Seen(store, prefix, 1)
             await asyncio.sleep(PROBE_S / 3)
         await seen.end()
         await eventually(lambda: asyncio.all_tasks() <= tasks)
+
+
+async def test_a_snapshot_begins_again_when_its_revision_is_compacted_between_two_pages(
+    server: Member, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusterd.store.etcd.PAGE", 2)
+    async with connected(server) as store:
+        await store.transact((), [Put(f"{prefix}{number}", b"") for number in range(1500)])
+        reading = asyncio.create_task(store.snapshot(prefix))
+        await asyncio.sleep(0.05)
+        revision = await put(store, prefix + "late")
+        await asyncio.to_thread(etcdctl, server.endpoint, "compaction", str(revision))
+        assert not reading.done()
+        snapshot = await reading
+        assert (snapshot.revision, len(snapshot.entries)) == (revision, 1501)
+
+
+async def test_a_key_that_is_not_text_does_not_make_the_others_unreadable(server: Member, prefix: str) -> None:
+    async with connected(server) as store:
+        revision = await put(store, prefix + "a")
+        odd = (prefix + "b").encode() + b"\xff\xfe"
+        request = {"key": base64.b64encode(odd).decode(), "value": ""}
+        await asyncio.to_thread(urllib.request.urlopen, f"{server.endpoint}/v3/kv/put", json.dumps(request).encode())
+        entries = (await store.snapshot(prefix)).entries
+        assert len(entries) == 2
+        assert await store.get(entries[1].key) == entries[1]
+        watch = store.watch(prefix, revision)
+        assert [(await anext(watch)).changes[0].key for _ in range(2)] == [entry.key for entry in entries]
+        assert (await store.transact((Created(entries[1].key, 0),), ())).succeeded is False
+        await store.transact((), (Delete(entries[1].key),))
+        assert len((await store.snapshot(prefix)).entries) == 1

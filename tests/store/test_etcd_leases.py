@@ -1,0 +1,60 @@
+"""Leases on a real etcd that freezes: the end that a holder counts with is never later than etcd's."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from clusterd.errors import StoreUnavailable
+from clusterd.store.clock import boottime_s
+from clusterd.store.contract import Put
+from clusterd.store.keepalive import ATTEMPT_S
+from tests.store.breaking import asked, connected
+from tests.store.etcd_server import Member
+
+pytestmark = pytest.mark.etcd
+
+
+async def test_a_refresh_moves_on_from_a_frozen_member_within_seconds(members: tuple[Member, ...]) -> None:
+    async with connected(*members) as store:
+        lease = await store.grant(20)
+        asked(store, members).pause()
+        started_s = boottime_s()
+        end_s = started_s + 10
+        while True:
+            try:
+                fresh = await store.refresh(lease.lease_id)
+                break
+            except StoreUnavailable:
+                assert boottime_s() < end_s, "the cluster has elected a leader by now"
+        assert fresh.sent_s >= started_s + ATTEMPT_S - 0.05, "the moment of the request that was answered"
+        assert fresh.ttl_s == lease.ttl_s
+
+
+async def test_the_end_of_a_lease_counts_from_the_request_and_not_from_the_answer(tmp_path: Path) -> None:
+    with Member(tmp_path) as member:
+        async with connected(member) as store:
+            lease = await store.grant(3)
+            await store.transact((), (Put("/lock", b"", lease.lease_id),))
+            member.pause()
+            asked_s = boottime_s()
+            refreshing = asyncio.create_task(store.refresh(lease.lease_id))
+            await asyncio.sleep(0.6)
+            member.resume()
+            fresh = await refreshing
+            assert asked_s <= fresh.sent_s < asked_s + 0.3
+            await asyncio.sleep(fresh.sent_s + fresh.ttl_s - 0.1 - boottime_s())
+            assert await store.get("/lock") is not None
+
+
+async def test_an_answer_that_comes_late_is_not_taken_for_that_of_a_later_refresh(tmp_path: Path) -> None:
+    with Member(tmp_path) as member:
+        async with connected(member) as store:
+            lease = await store.grant(30)
+            await store.refresh(lease.lease_id)
+            member.pause()
+            with pytest.raises(StoreUnavailable, match="silent"):
+                await store.refresh(lease.lease_id)
+            resumed_s = boottime_s()
+            member.resume()
+            assert (await store.refresh(lease.lease_id)).sent_s >= resumed_s
