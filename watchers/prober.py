@@ -164,7 +164,8 @@ async def _stay_alive() -> None:
 def main() -> None:
     """Run until standard input ends."""
     logging.basicConfig(format="prober: %(message)s", level=logging.INFO)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the router's business
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the router, where they reach the whole group: a
+        signal.signal(number, signal.SIG_IGN)  # terminal's Ctrl-C, systemd's stop. The end of its input ends a prober.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a check in progress is an open socket
     asyncio.run(_serve())

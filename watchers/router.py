@@ -27,7 +27,7 @@ from clusterd.errors import ApplyError, ClusterdError, ConfigError
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.model import Cluster
-from clusterd.plane import Address, Operation, Plane, Scope, Verb
+from clusterd.plane import Address, Destination, Operation, Plane, Scope, Verb
 from clusterd.store.contract import Created, Delete, Put, Store
 from renderers import lvscf
 from watchers import feeds, last_good, publisher
@@ -209,7 +209,7 @@ class Router:
     def _report(self, report: Report) -> None:
         server = f"{report.virtual}/{report.server}"
         log.info("%s is %s: %s", server, "up" if report.verdict.up else "down", report.verdict.detail)
-        self._verdicts[report.identity] = report.verdict
+        self._verdicts = self._prober.verdicts  # not the report's own: its server may have left meanwhile
         self._changed = True
 
     def _elect(self, event: election.Event) -> None:
@@ -287,9 +287,8 @@ class Router:
         self._scope |= wish.scope(cluster)
         if first:
             await self._trust_the_pool(cluster)
-        wanted = targets(cluster, self._verdicts)
-        self._verdicts = {t.identity: self._verdicts[t.identity] for t in wanted if t.identity in self._verdicts}
-        await self._prober.watch(wanted)
+        await self._prober.watch(targets(cluster, self._verdicts))
+        self._verdicts = self._prober.verdicts
         self._say("notices", *notices(cluster))
         await self._configure_peers(good)
         members = tuple(election.Member(name, router.priority) for name, router in cluster.routers.items())
@@ -309,7 +308,8 @@ class Router:
         known = Verdict(True, time.time(), "in the pool when this router service started")
         for target in targets(cluster, {}):
             virtual = cluster.virtuals[target.virtual]
-            if wish.destination_key(virtual, target.server) in actual:
+            found = actual.get(wish.destination_key(virtual, target.server))
+            if isinstance(found, Destination) and (found.weight or not virtual.servers[target.server].weight):
                 self._verdicts.setdefault(target.identity, known)
 
     async def _configure_peers(self, good: LastGood) -> None:

@@ -1,0 +1,72 @@
+"""What is seen from outside while a router stops being active: by the client, by ARP, and in the routers' kernels."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.lab.client import ArpLog, ArpWatcher, HolderWatcher, Poller, Polls
+from tests.lab.cluster import LabCluster, wait_for
+
+QUIET_S = 1.0  # before the event
+AFTER_S = 2.0  # after the address is served again
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """One event: who was active before and after, and when (seconds after the event) the addresses moved.
+
+    `let_go_s` is None where the old router's kernel was not left by the address in the time that was watched.
+    """
+
+    old: str
+    new: str
+    polls: Polls
+    arp: ArpLog
+    let_go_s: float | None
+    taken_s: float
+
+    def __str__(self) -> str:
+        let_go = "never" if self.let_go_s is None else f"{self.let_go_s:.2f} s"
+        return (
+            f"client's gap {self.polls.longest_gap_s:.2f} s, longest wait {self.polls.longest_wait_s:.2f} s, "
+            f"{self.polls.failures} of {len(self.polls.requests)} requests failed; {self.old} let go after {let_go}, "
+            f"{self.new} had the address after {self.taken_s:.2f} s; "
+            f"{len(self.arp.dual_answers())} of {self.arp.probes} ARP probes answered twice"
+        )
+
+
+def watched(cluster: LabCluster, event: Callable[[str], None], limit_s: float = 20) -> Takeover:
+    """Let something happen to the active router while everything is watched; return what was seen."""
+    old, new = cluster.active(), cluster.backup()
+    holder, probe, poller = HolderWatcher(cluster.network), ArpWatcher(cluster.network), Poller(cluster.network)
+    time.sleep(QUIET_S)
+    began_s = time.monotonic()
+    event(old)
+    wait_for(f"{new} has taken over", lambda: new in cluster.holders(), limit_s, step_s=0.05)
+    time.sleep(AFTER_S)
+    moves = [(at_s - began_s, node, has) for at_s, node, has in holder.stop() if at_s >= began_s]
+    let_go = [at_s for at_s, node, has in moves if node == old and not has]
+    taken = [at_s for at_s, node, has in moves if node == new and has]
+    return Takeover(old, new, poller.stop(), probe.stop(), let_go[0] if let_go else None, taken[0])
+
+
+def hand_over(cluster: LabCluster) -> Takeover:
+    """Stop the active router's service as its administrator would."""
+    return watched(cluster, lambda router: cluster.routers[router].popen.terminate())
+
+
+def power_cut(cluster: LabCluster) -> Takeover:
+    """Pull all cables of the active router and kill everything on it."""
+    return watched(cluster, cluster.network.power_off)
+
+
+def killed(cluster: LabCluster) -> Takeover:
+    """kill -9 the active router's service; its kernel and its links go on."""
+    return watched(cluster, lambda router: cluster.routers[router].kill())
+
+
+def back(cluster: LabCluster, router: str) -> None:
+    """Start the service again on a router, and wait until the cluster has settled."""
+    cluster.routers[router].popen.wait()
+    cluster.start_router(router)
+    wait_for(f"{router} is back", cluster.settled, 60)

@@ -1,0 +1,268 @@
+"""The manual's five-node cluster, run by clusterd: from an edit to packets, and takeovers."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from clusterd import document
+from tests.lab import takeover
+from tests.lab.client import ArpWatcher, HolderWatcher, Poller, fetch
+from tests.lab.cluster import DOCUMENT, LabCluster, wait_for
+from tests.lab.takeover import Takeover
+from tests.lab.topology import CLIENT, ECHO_PORT, GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
+
+pytestmark = pytest.mark.lab
+
+TTL_S = 3
+Measure = Callable[[str, str], None]
+FOREIGN = "-A -t 9.9.9.9:99 -s rr\n-a -t 9.9.9.9:99 -r 192.168.1.3:99 -m -w 7\n"
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Network) -> LabCluster:
+    """The cluster, with r1 active and everything in place."""
+    made = LabCluster(network)
+    network.serve_peer_address()
+    made.start()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _logs(cluster: LabCluster) -> Iterator[None]:
+    """Show what the routers logged during a test that fails."""
+    before = {router: len(cluster.routers[router].output()) for router in ROUTERS}
+    yield
+    for router in ROUTERS:
+        print(f"--- {router}\n{cluster.routers[router].output()[before[router] :]}")
+
+
+def table(weights: tuple[int, int, int] = (2, 1, 1)) -> set[str]:
+    """What `ipvsadm -Sn` says of the manual's virtual server."""
+    servers = {f"-a -t {VIP}:80 -r 192.168.1.{i}:80 -m -w {w}" for i, w in enumerate(weights, 1)}
+    return {f"-A -t {VIP}:80 -s wlc", *servers}
+
+
+def kernel(cluster: LabCluster, router: str) -> set[str]:
+    return set(cluster.ipvsadm(router).splitlines())
+
+
+def commit(cluster: LabCluster, *settings: str) -> None:
+    done = cluster.clusterd("set", *settings, "--yes", "--wait=20")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_200_requests_are_spread_by_weight_over_the_real_servers(cluster: LabCluster, measure: Measure) -> None:
+    pages = Counter(fetch(cluster.network, 200))
+    measure("200 requests, weights 2:1:1", ", ".join(f"{server} {pages[server]}" for server in REAL_SERVERS))
+    assert sum(pages.values()) == 200
+    assert pages == {"rs1": pytest.approx(100, abs=2), "rs2": pytest.approx(50, abs=2), "rs3": pytest.approx(50, abs=2)}
+
+
+def test_both_kernels_are_exactly_what_was_committed(cluster: LabCluster) -> None:
+    assert kernel(cluster, "r1") == kernel(cluster, "r2") == table()
+    for router in ROUTERS:
+        rules = cluster.network.run(router, "nft", "list", "table", "ip", "clusterd").stdout
+        assert 'ip saddr 192.168.1.0/24 oifname "eth0" masquerade' in rules
+        assert cluster.network.run(router, "cat", "/proc/sys/net/ipv4/ip_forward").stdout == "1\n"
+    assert cluster.holders(GATEWAY) == cluster.holders(VIP)
+
+
+def test_the_lvs_cf_of_each_router_says_what_is_committed(cluster: LabCluster) -> None:
+    texts = {cluster.state_file(router, "lvs.cf").read_text() for router in ROUTERS}
+    assert len(texts) == 1
+    rendered = cluster.clusterd("render", "lvs.cf")
+    assert {rendered.stdout} == texts
+
+
+def test_real_servers_reach_the_public_network_through_the_active_router_alone(cluster: LabCluster) -> None:
+    public = {"r1": "1.2.3.2", "r2": "1.2.3.3"}[cluster.active()]
+    for server in REAL_SERVERS:
+        route = cluster.network.run(server, "ip", "route", "show", "default").stdout
+        assert f"via {GATEWAY} " in route
+        assert fetch(cluster.network, address=CLIENT, node=server, port=ECHO_PORT) == [public]
+
+
+def test_masquerading_that_somebody_removed_is_put_back(cluster: LabCluster, measure: Measure) -> None:
+    def reaches() -> bool:
+        try:
+            return bool(fetch(cluster.network, address=CLIENT, node="rs1", port=ECHO_PORT))
+        except OSError:
+            return False
+
+    cluster.network.run(cluster.active(), "nft", "delete", "table", "ip", "clusterd")
+    assert not reaches()
+    took_s = wait_for("rs1 reaches the client again", reaches, 60)
+    measure("nft table deleted by hand, until it is back", f"{took_s:.0f} s (it is looked at every 30 s)")
+
+
+def test_a_weight_set_by_the_operator_is_in_both_kernels_and_others_services_stay(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    for router in ROUTERS:
+        assert cluster.network.run(router, "ipvsadm", "-R", input_text=FOREIGN).returncode == 0
+    began_s = time.monotonic()
+    commit(cluster, "virtuals/web/servers/rs1/weight=1")
+    measure("`clusterd set … --wait`, as a whole", f"{time.monotonic() - began_s:.1f} s")
+    for router in ROUTERS:
+        assert kernel(cluster, router) == table((1, 1, 1)) | set(FOREIGN.splitlines())
+    commit(cluster, "virtuals/web/servers/rs1/weight=2")
+    for router in ROUTERS:
+        assert kernel(cluster, router) == table() | set(FOREIGN.splitlines())
+        assert cluster.network.run(router, "ipvsadm", "-D", "-t", "9.9.9.9:99").returncode == 0
+
+
+def test_a_stopped_web_server_leaves_the_pool_and_comes_back_with_its_reason_told(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    gone = f"-a -t {VIP}:80 -r 192.168.1.1:80 -m -w 2"
+    poller = Poller(cluster.network)
+    time.sleep(1)
+    stopped_s = time.monotonic()
+    cluster.stop_web("rs1")
+    wait_for("rs1 left the active router's pool", lambda: gone not in kernel(cluster, cluster.active()))
+    left_s = time.monotonic()
+    wait_for("both routers tell", lambda: all(cluster.health("rs1", r)["up"] is False for r in ROUTERS))
+    assert {cluster.health("rs1", router)["detail"] for router in ROUTERS} == {"connection refused"}
+    time.sleep(2)
+    cluster.start_web("rs1")
+    started_s = time.monotonic()
+    wait_for("rs1 is back in both pools", lambda: all(gone in kernel(cluster, r) for r in ROUTERS))
+    returned_s = time.monotonic()
+    wait_for("both routers tell", lambda: all(cluster.health("rs1", r)["up"] is True for r in ROUTERS))
+    time.sleep(1)
+    polls = poller.stop()
+    measure(
+        "rs1's web server stopped (checked every 2 s, fall 2, rise 2)",
+        f"out of the pool after {left_s - stopped_s:.1f} s, back {returned_s - started_s:.1f} s after its start",
+    )
+    assert polls.between(stopped_s, left_s).failures > 0, "the test stopped nothing that was in use"
+    assert polls.between(left_s, time.monotonic()).failures == 0
+    assert polls.between(left_s, started_s).by_server["rs1"] == 0
+    assert polls.between(returned_s + 0.5, time.monotonic()).by_server["rs1"] > 0
+
+
+def never_two(seen: Takeover) -> None:
+    assert seen.arp.dual_answers() == ()
+    assert seen.arp.alternations() == 0
+    assert len(seen.arp.holders()) == 2
+
+
+def test_a_router_that_is_stopped_hands_over(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.hand_over(cluster)
+    measure("clusterd, graceful stop", str(seen))
+    assert cluster.routers[seen.old].popen.wait(10) == 0
+    assert cluster.active() == seen.new
+    never_two(seen)
+    assert seen.polls.failures == 0
+    assert seen.polls.longest_wait_s < 0.5
+    assert kernel(cluster, seen.old) == table(), "stopping must not touch the IPVS table"
+    takeover.back(cluster, seen.old)
+    assert cluster.active() == seen.new, "a router that comes back does not displace the holder"
+
+
+def test_when_the_active_router_loses_its_power_the_backup_serves(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.power_cut(cluster)
+    measure("clusterd, power cut", str(seen))
+    never_two(seen)
+    assert seen.polls.longest_gap_s < TTL_S + 1
+    assert len(fetch(cluster.network, 4)) == 4
+    assert fetch(cluster.network, address=CLIENT, node="rs2", port=ECHO_PORT) != []
+    cluster.network.reboot(seen.old)
+    takeover.back(cluster, seen.old)
+
+
+def test_the_kernel_drops_the_addresses_of_a_router_that_was_killed(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.killed(cluster)
+    measure("clusterd, kill -9 of the service", str(seen))
+    never_two(seen)
+    assert seen.let_go_s is not None
+    assert seen.let_go_s < TTL_S
+    assert seen.let_go_s < seen.taken_s
+    assert cluster.active() == seen.new
+    assert seen.polls.longest_wait_s < TTL_S
+    takeover.back(cluster, seen.old)
+
+
+def test_traffic_goes_on_while_etcd_is_away_and_a_commit_is_applied_when_it_is_back(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    active = cluster.active()
+    holders, arp, poller = HolderWatcher(cluster.network), ArpWatcher(cluster.network), Poller(cluster.network)
+    cluster.etcd.stop()
+    time.sleep(30)
+    cluster.etcd.start()
+    began_s = time.monotonic()
+    commit(cluster, "virtuals/web/servers/rs3/weight=5")
+    applied_s = time.monotonic() - began_s
+    polls, log, moves = poller.stop(), arp.stop(), holders.stop()
+    measure(
+        "etcd stopped for 30 s",
+        f"{polls.failures} of {len(polls.requests)} requests failed, longest wait {polls.longest_wait_s:.2f} s; "
+        f"a commit made when it is back is applied after {applied_s:.1f} s",
+    )
+    assert polls.failures == 0
+    assert [node for _, node, has in moves if has] == [active]
+    assert log.dual_answers() == ()
+    for router in ROUTERS:
+        assert kernel(cluster, router) == table((2, 1, 5))
+    commit(cluster, "virtuals/web/servers/rs3/weight=1")
+
+
+LVS_CF = """\
+serial_no = 1
+primary = 1.2.3.2
+virtual web {
+    active = 1
+    adress = 1.2.3.1 eth0:1
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "text", "found"),
+    [
+        ("an unknown key", DOCUMENT.replace("scheduler", "schedular"), "line 14: virtuals/web/schedular: unknown key"),
+        (
+            "a duplicate VIP",
+            DOCUMENT + "  two: {address: 1.2.3.1/24, interface: eth0, port: 80}\n",
+            "line 20: virtuals/two/address",
+        ),
+        (
+            "a weight below zero",
+            DOCUMENT.replace("weight: 2", "weight: -1"),
+            "line 17: virtuals/web/servers/rs1/weight",
+        ),
+        ("a port out of range", DOCUMENT.replace("port: 80", "port: 99999"), "line 12: virtuals/web/port"),
+        ("invalid YAML", DOCUMENT.replace("servers:", "servers: ["), "not valid YAML"),
+        ("an unknown command in lvs.cf", LVS_CF, "line 5: virtual web/adress: unknown command"),
+    ],
+)
+def test_bad_input_is_named_by_its_line_and_commits_nothing(
+    cluster: LabCluster, what: str, text: str, found: str
+) -> None:
+    before = cluster.etcd.ctl("get", "--prefix", "/clusterd/main/config", "/clusterd/main/head")
+    head = cluster.etcd.ctl("get", "/clusterd/main/head")
+    arguments = ("import", "--apply", "--yes", "lvs.cf", "-") if "lvs.cf" in what else ("apply", "-f", "-", "--yes")
+    done = cluster.clusterd(*arguments, input_text=text)
+    assert done.returncode == 1
+    assert found in done.stderr
+    assert cluster.etcd.ctl("get", "--prefix", "/clusterd/main/config", "/clusterd/main/head") == before
+    assert cluster.etcd.ctl("get", "/clusterd/main/head") == head
+
+
+def test_etcdctl_shows_a_person_what_is_going_on(cluster: LabCluster) -> None:
+    lines = cluster.etcd.ctl("get", "--prefix", "/clusterd/").splitlines()
+    shown = dict(zip(lines[::2], lines[1::2], strict=True))
+    active = cluster.active()
+    assert shown["/clusterd/main/active/default"] == active
+    assert json.loads(shown[f"/clusterd/main/routers/{active}"])["role"] == "active"
+    head = json.loads(shown["/clusterd/main/head"])
+    record = json.loads(shown[f"/clusterd/main/history/{head['number']:08d}"])
+    assert record["changes"]["virtuals/web"]["after"]["servers"]["rs3"]["weight"] == 1
+    web = json.loads(shown["/clusterd/main/config/1/virtuals/web"])
+    assert web["servers"]["rs1"] == {"address": "192.168.1.1", "weight": 2, "enabled": True}
+    assert json.loads(shown[f"/clusterd/main/health/web/rs1/{active}"])["detail"] == "HTTP 200"
+    assert document.parse(cluster.clusterd("show").stdout) == document.parse(DOCUMENT)
