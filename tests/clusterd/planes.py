@@ -1,0 +1,54 @@
+"""Planes for tests: short ways to write items down, and any plane that hypothesis can think of."""
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from hypothesis import strategies as st
+
+from clusterd.desired import SYSCTLS
+from clusterd.model import Forwarding
+from clusterd.plane import (
+    Address,
+    Destination,
+    DestinationKey,
+    Item,
+    Key,
+    Masquerade,
+    Netfilter,
+    Service,
+    ServiceKey,
+    Sysctl,
+    plane,
+)
+
+WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
+MAIL = ServiceKey("tcp", IPv4Address("1.2.3.4"), 25)
+VIP = Address("eth0", IPv4Interface("1.2.3.1/24"))
+NAT = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),))
+WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+
+
+def real(last: int, weight: int = 1, way: Forwarding = "nat", service: ServiceKey = WEB) -> Destination:
+    """Return the real server 192.168.1.`last` behind a service."""
+    return Destination(DestinationKey(service, IPv4Address(f"192.168.1.{last}"), service.port), way, weight)
+
+
+@st.composite
+def planes(draw: st.DrawFn) -> dict[Key, Item]:
+    """Planes that are small and alike, so that two of them share most keys and differ in content."""
+    items: list[Item] = []
+    for number in draw(st.sets(st.integers(1, 3))):
+        key = ServiceKey(draw(st.sampled_from(("tcp", "udp"))), IPv4Address(f"1.2.3.{number}"), 80)
+        scheduler = draw(st.sampled_from(("rr", "wlc")))
+        kept = draw(st.sampled_from(((0, 32), (300, 32), (300, 24))))
+        items.append(Service(key, scheduler, *kept))
+        for last in draw(st.sets(st.integers(1, 3))):
+            items.append(real(last, draw(st.integers(0, 2)), draw(st.sampled_from(WAYS)), key))
+    for number in draw(st.sets(st.integers(1, 3))):
+        prefix = draw(st.sampled_from((24, 32)))
+        items.append(Address(draw(st.sampled_from(("eth0", "eth1"))), IPv4Interface(f"1.2.3.{number}/{prefix}")))
+    if draw(st.booleans()):
+        sources = draw(st.sets(st.sampled_from(("10.0.0.0/8", "192.168.1.0/24"))))
+        rules = tuple(sorted(Masquerade(IPv4Network(source), "eth0") for source in sources))
+        items.append(Netfilter(rules, intact=draw(st.booleans())))
+    items += [Sysctl(setting.name, draw(st.sampled_from("01"))) for setting in SYSCTLS if draw(st.booleans())]
+    return plane(*items)

@@ -1,0 +1,192 @@
+"""What a cluster wants on a router, given the verdicts on its real servers and the router's role."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, scope, service_key
+from clusterd.document import from_data
+from clusterd.model import Cluster
+from clusterd.plan import plan
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Destination,
+    DestinationKey,
+    Item,
+    Netfilter,
+    Service,
+    ServiceKey,
+    Verb,
+)
+from tests.strategies import clusters
+
+VIRTUAL: dict[str, Any] = {
+    "address": "1.2.3.1/24",
+    "interface": "eth0",
+    "port": 80,
+    "servers": {"rs1": {"address": "192.168.1.1", "weight": 2}, "rs2": {"address": "192.168.1.2"}},
+}
+UP = {("web", "rs1"): True, ("web", "rs2"): True}
+DOWN = dict.fromkeys(UP, False)
+
+
+def cluster(settings: Mapping[str, Any] | None = None, **virtual: Any) -> Cluster:
+    return from_data({"cluster": dict(settings or {}), "virtuals": {"web": VIRTUAL | virtual}})
+
+
+def of(kind: type[Item], wanted: Cluster, up: Mapping[ServerId, bool], active: bool = False) -> list[str]:
+    return sorted(str(item) for item in desired(wanted, up, active).values() if isinstance(item, kind))
+
+
+def pool(wanted: Cluster, up: Mapping[ServerId, bool]) -> dict[str, int]:
+    items = desired(wanted, up, active=False).values()
+    return {str(item.key.address): item.weight for item in items if isinstance(item, Destination)}
+
+
+def test_servers_that_are_up_are_in_the_pool_with_their_weights() -> None:
+    assert pool(cluster(), UP) == {"192.168.1.1": 2, "192.168.1.2": 1}
+
+
+def test_a_server_that_is_down_leaves_the_pool() -> None:
+    assert pool(cluster(), UP | {("web", "rs1"): False}) == {"192.168.1.2": 1}
+
+
+def test_with_quiesce_a_server_that_is_down_stays_at_weight_0() -> None:
+    assert pool(cluster(quiesce=True), UP | {("web", "rs1"): False}) == {"192.168.1.1": 0, "192.168.1.2": 1}
+
+
+def test_a_server_without_a_verdict_is_not_in_the_pool_yet() -> None:
+    assert pool(cluster(), {("web", "rs2"): True}) == {"192.168.1.2": 1}
+    assert pool(cluster(quiesce=True), {("web", "rs2"): True}) == {"192.168.1.2": 1}
+
+
+def test_a_disabled_server_leaves_whatever_its_verdict() -> None:
+    without = cluster(quiesce=True, servers={"rs1": {**VIRTUAL["servers"]["rs1"], "enabled": False}})
+    assert pool(without, UP) == pool(without, DOWN) == {}
+
+
+def test_the_sorry_server_steps_in_only_when_all_are_known_to_be_down() -> None:
+    sorry = cluster(sorry_server="192.168.1.99")
+    assert pool(sorry, DOWN) == {"192.168.1.99": 1}
+    assert pool(sorry, UP) == {"192.168.1.1": 2, "192.168.1.2": 1}
+    assert pool(sorry, DOWN | {("web", "rs1"): True}) == {"192.168.1.1": 2}
+    assert pool(sorry, {("web", "rs1"): False}) == {}
+    assert pool(cluster(), DOWN) == {}
+
+
+def test_the_sorry_server_steps_in_when_every_server_is_disabled_and_beside_quiesced_ones() -> None:
+    disabled = {"rs1": {"address": "192.168.1.1", "enabled": False}}
+    assert pool(cluster(sorry_server="192.168.1.99", servers=disabled), {}) == {"192.168.1.99": 1}
+    quiesced = cluster(sorry_server="192.168.1.99", quiesce=True)
+    assert pool(quiesced, DOWN) == {"192.168.1.1": 0, "192.168.1.2": 0, "192.168.1.99": 1}
+
+
+def test_the_sorry_server_is_reached_as_the_virtual_server_or_else_the_cluster_says() -> None:
+    sorry = "192.168.1.99"
+    assert of(Destination, cluster({"forwarding": "direct"}, sorry_server=sorry), DOWN) == [
+        "destination tcp 1.2.3.1:80 -> 192.168.1.99:80 direct weight 1"
+    ]
+    assert of(Destination, cluster(forwarding="tunnel", sorry_server=sorry), DOWN) == [
+        "destination tcp 1.2.3.1:80 -> 192.168.1.99:80 tunnel weight 1"
+    ]
+
+
+def test_a_server_has_its_own_port_and_way_or_those_of_the_virtual_server() -> None:
+    servers = {
+        "rs1": {"address": "192.168.1.1", "port": 8080},
+        "rs2": {"address": "192.168.1.2", "forwarding": "direct"},
+    }
+    assert of(Destination, cluster(servers=servers), UP) == [
+        "destination tcp 1.2.3.1:80 -> 192.168.1.1:8080 nat weight 1",
+        "destination tcp 1.2.3.1:80 -> 192.168.1.2:80 direct weight 1",
+    ]
+
+
+def test_a_service_has_its_scheduler_and_persistence() -> None:
+    assert of(Service, cluster(scheduler="sh"), {}) == ["service tcp 1.2.3.1:80 sh"]
+    kept = cluster(protocol="udp", persistence={"timeout_s": 60, "prefix": 24})
+    assert of(Service, kept, {}) == ["service udp 1.2.3.1:80 wlc persistent 60 s /24"]
+
+
+def test_a_disabled_virtual_server_has_no_service_and_no_address_but_stays_ours() -> None:
+    disabled = cluster(enabled=False)
+    assert of(Service, disabled, UP) == of(Destination, disabled, UP) == of(Address, disabled, UP, active=True) == []
+    assert scope(disabled) == scope(cluster())
+
+
+def test_only_the_active_router_has_the_addresses_and_that_is_all_the_difference() -> None:
+    whole = cluster({"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}})
+    passive, active = desired(whole, UP, active=False), desired(whole, UP, active=True)
+    assert [str(operation) for operation in plan(passive, active)] == [
+        "add address 192.168.1.254/24 on eth1",
+        "add address 1.2.3.1/24 on eth0",
+    ]
+
+
+def test_masquerading_is_one_sorted_table_or_none() -> None:
+    rules = [{"source": "10.2.0.0/16", "interface": "eth0"}, {"source": "10.1.0.0/16", "interface": "eth0"}]
+    assert of(Netfilter, cluster({"masquerade": rules}), {}) == [
+        "nft table: masquerade 10.1.0.0/16 out eth0, masquerade 10.2.0.0/16 out eth0"
+    ]
+    assert of(Netfilter, cluster(), {}) == []
+
+
+def test_the_scope_is_the_vips_and_the_floating_addresses_and_nothing_else() -> None:
+    whole = cluster({"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}})
+    assert scope(whole).vips == {IPv4Address("1.2.3.1")}
+    assert scope(whole).addresses == {
+        AddressKey("eth0", IPv4Address("1.2.3.1")),
+        AddressKey("eth1", IPv4Address("192.168.1.254")),
+    }
+
+
+def test_keys_are_what_ipvs_knows_things_by() -> None:
+    web = cluster().virtuals["web"]
+    assert service_key(web) == ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
+    assert destination_key(web, "rs1") == DestinationKey(service_key(web), IPv4Address("192.168.1.1"), 80)
+
+
+def verdicts(wanted: Cluster) -> st.SearchStrategy[dict[ServerId, bool]]:
+    names = [(name, label) for name, virtual in wanted.virtuals.items() for label in virtual.servers]
+    return st.dictionaries(st.sampled_from(names), st.booleans()) if names else st.just({})
+
+
+@given(st.data(), clusters(), st.booleans())
+def test_all_that_is_desired_is_in_the_scope(data: st.DataObject, wanted: Cluster, active: bool) -> None:
+    ours = scope(wanted)
+    for item in desired(wanted, data.draw(verdicts(wanted)), active).values():
+        match item:
+            case Service(key=key):
+                assert key.address in ours.vips
+            case Destination(key=key):
+                assert key.service.address in ours.vips
+            case Address():
+                assert item.key in ours.addresses
+
+
+@given(st.data(), clusters())
+def test_every_destination_has_its_service_and_its_place_in_the_configuration(
+    data: st.DataObject, wanted: Cluster
+) -> None:
+    up = data.draw(verdicts(wanted))
+    whole = desired(wanted, up, active=True)
+    assert all(setting.key in whole for setting in SYSCTLS)
+    known = {destination_key(v, label): up.get((n, label)) for n, v in wanted.virtuals.items() for label in v.servers}
+    sorry = {v.sorry_server for v in wanted.virtuals.values()}
+    for key, item in whole.items():
+        if isinstance(item, Destination):
+            assert item.key.service in whole
+            assert known.get(item.key) is not None or item.key.address in sorry
+        assert key == item.key
+
+
+@given(st.data(), clusters())
+def test_a_verdict_changes_destinations_only(data: st.DataObject, wanted: Cluster) -> None:
+    before, after = (desired(wanted, data.draw(verdicts(wanted)), active=True) for _ in range(2))
+    operations = plan(before, after)
+    assert all(isinstance(operation.item, Destination) for operation in operations)
+    assert {operation.verb for operation in operations} <= {Verb.ADD, Verb.SET, Verb.DELETE}
