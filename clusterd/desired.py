@@ -50,7 +50,7 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict
             items += _service(virtual)
             items += _pool(cluster, name, virtual, up)
     if active:
-        items += _addresses(cluster)
+        items += floating(cluster)
     return plane(*items)
 
 
@@ -90,13 +90,12 @@ def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, b
         yield Destination(key, way, 1)
 
 
-def _addresses(cluster: Cluster) -> Iterator[Address]:
+def floating(cluster: Cluster) -> tuple[Address, ...]:
+    """Return the addresses that the active router has, each once: the gateway and the VIPs."""
     gateway = cluster.settings.nat_router
-    if gateway:
-        yield Address(gateway.interface, gateway.address)
-    for virtual in cluster.virtuals.values():
-        if virtual.enabled:
-            yield Address(virtual.interface, virtual.address)
+    found = [Address(gateway.interface, gateway.address)] if gateway else []
+    found += [Address(v.interface, v.address) for v in cluster.virtuals.values() if v.enabled]
+    return tuple(dict.fromkeys(found))
 
 
 def scope(cluster: Cluster) -> Scope:

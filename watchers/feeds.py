@@ -14,7 +14,8 @@ from clusterd.configuration import Committed
 from clusterd.election import LeaseSeen, LockSeen
 from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
-from clusterd.store.contract import Batch, Deleted, Entry, Snapshot, Store
+from clusterd.store.contract import Batch, Deleted, Snapshot, Store
+from watchers.lock import lock_seen
 
 log = logging.getLogger("clusterd.router")
 
@@ -83,13 +84,6 @@ async def lock(store: Store, key: str, put: Callable[[LockSeen], None]) -> None:
                 put(lock_seen(batch.revision, None if isinstance(change, Deleted) else change))
 
     await _follow(store, key, listed, changed)
-
-
-def lock_seen(revision: int, entry: Entry | None) -> LockSeen:
-    """Return the lock's state as an event."""
-    if entry is None:
-        return LockSeen(revision, "")
-    return LockSeen(revision, entry.value.decode(errors="replace"), entry.create_revision, entry.lease_id)
 
 
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:

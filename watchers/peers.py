@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from clusterd.dataplane.addresses import boottime_s
+from clusterd.clock import boottime_s
 from clusterd.election import Answer, Asked, AskPeers, Promised
 from watchers.envelope import LARGEST_BYTES, Question, Reply, seal, unseal
 

@@ -8,8 +8,10 @@ Times on the line are wall-clock seconds (UTC), since the two processes and thei
 
 from collections.abc import Mapping
 
+from clusterd.desired import destination_key
 from clusterd.health import Verdict
 from clusterd.model import Check, Cluster, Host, Port, Value
+from clusterd.plane import Destination, Plane
 
 Identity = tuple[str, str]  # the names of the virtual server and of the real server
 
@@ -78,3 +80,18 @@ def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Tar
         for label, server in virtual.servers.items()
         if server.enabled
     )
+
+
+def trusted(cluster: Cluster, actual: Plane, now_s: float) -> dict[Identity, Verdict]:
+    """Return verdicts for servers that take part in the kernel already: a router's restart is no news about them.
+
+    They are up until a check says otherwise. One at weight 0 that should have more was failing, and is not trusted.
+    """
+    known = Verdict(True, now_s, "in the pool when this router service started")
+    found: dict[Identity, Verdict] = {}
+    for target in targets(cluster, {}):
+        virtual = cluster.virtuals[target.virtual]
+        item = actual.get(destination_key(virtual, target.server))
+        if isinstance(item, Destination) and (item.weight or not virtual.servers[target.server].weight):
+            found[target.identity] = known
+    return found

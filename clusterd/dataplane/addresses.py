@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-import time
 from collections.abc import Iterable
 from errno import EADDRNOTAVAIL, ENODEV, ESRCH
 from ipaddress import IPv4Address, IPv4Interface
@@ -11,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
 from clusterd.plane import Address, AddressKey, Failure, Item, Key, Operation, Scope, Verb
 
@@ -19,11 +19,6 @@ _ETHERTYPE_IP = 0x0800
 _BROADCAST = b"\xff" * 6
 _REQUEST, _REPLY = 1, 2
 _GONE = "its time was over before it could be added"
-
-
-def boottime_s() -> float:
-    """Return CLOCK_BOOTTIME, which counts the time that the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Addresses:

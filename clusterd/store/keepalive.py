@@ -3,9 +3,9 @@
 Each refresh has a stream of its own, so an answer that comes late can never pass for the answer to a later request.
 """
 
+from clusterd.clock import boottime_s
 from clusterd.errors import StoreError, StoreUnavailable
 from clusterd.store._etcd3 import rpc
-from clusterd.store.clock import boottime_s
 from clusterd.store.contract import Lease
 from clusterd.store.session import Member, Session
 from clusterd.store.stream import Stream, StreamLost, StreamRefused

@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
+from clusterd.clock import boottime_s
 from clusterd.errors import Compacted, StoreError, StoreUnavailable, Uncertain
-from clusterd.store.clock import boottime_s
 from clusterd.store.contract import (
     Batch,
     Condition,

@@ -18,9 +18,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from clusterd.clock import boottime_s
 from clusterd.errors import ClusterdError, StoreError, StoreUnavailable, Uncertain
 from clusterd.store._etcd3 import rpc
-from clusterd.store.clock import boottime_s
 from clusterd.store.endpoints import Access, Credentials, access
 from clusterd.store.translation import Fate, details, fate, refusal
 

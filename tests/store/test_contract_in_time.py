@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from clusterd.errors import Compacted, StoreError
-from clusterd.store.clock import boottime_s
+from clusterd.clock import boottime_s
 from clusterd.store.contract import (
     Batch,
     Delete,

@@ -62,7 +62,7 @@ async def test_a_login_that_a_restart_made_worthless_is_renewed_once_for_everybo
     watch = store.watch("/mine/a", revision)
     await first(watch)
     assert gauge(guarded, LOGINS) == 1, "a watch logs in again by itself"
-    waiting = asyncio.create_task(first(watch))
+    waiting = asyncio.create_task(first(watch, within_s=30))
     await forget_logins(guarded, store)
     assert (await store.refresh(lease.lease_id)).ttl_s == 30
     await store.transact((), (Put("/mine/a", b"2"),))

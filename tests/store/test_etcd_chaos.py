@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from clusterd.errors import StoreUnavailable, Uncertain
-from clusterd.store.clock import boottime_s
+from clusterd.clock import boottime_s
 from clusterd.store.contract import Created, Entry, Lease, Modified, Put
 from clusterd.store.etcd import EtcdStore
 from tests.store.etcd_server import Member

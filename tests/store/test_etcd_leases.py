@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusterd.errors import StoreUnavailable
-from clusterd.store.clock import boottime_s
+from clusterd.clock import boottime_s
 from clusterd.store.contract import Put
 from clusterd.store.keepalive import ATTEMPT_S
 from tests.store.breaking import asked, connected

@@ -2,21 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clusterd import configuration, document
+from clusterd import desired as wish
+from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
-from clusterd.dataplane.addresses import boottime_s
 from clusterd.dataplane.memory import MemoryPlane
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
-from clusterd.plane import Address, Destination, Scope, Service
+from clusterd.plane import Address, Destination, DestinationKey, Failure, Key, Operation, Service, ServiceKey
 from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
@@ -47,12 +49,30 @@ async def until(condition: Callable[[], object], limit_s: float = 10) -> None:
             await asyncio.sleep(0.02)
 
 
+def signed() -> Signature:
+    return Signature(Author(user="tester", host="here"), datetime.now(UTC), "a test")
+
+
+class Kernel(MemoryPlane):
+    """Remembers what was done, and refuses what it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(boottime_s)
+        self.done: list[Operation] = []
+        self.refused: set[Key] = set()
+
+    def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        self.done += operations
+        bad = tuple(Failure(o, "Invalid argument") for o in operations if o.item.key in self.refused)
+        return bad + super().apply([o for o in operations if o.item.key not in self.refused], until_s)
+
+
 @dataclass
 class Rig:
     """One router and everything around it."""
 
     store: MemoryStore
-    kernel: MemoryPlane
+    kernel: Kernel
     places: Places
     web: asyncio.Server
     port: int
@@ -60,13 +80,31 @@ class Rig:
     running: asyncio.Task[None] | None = None
 
     async def commit(self, text: str, base: Committed | None = None) -> Committed:
-        signature = Signature(Author(user="tester", host="here"), datetime.now(UTC), "a test")
-        return await configuration.commit(self.store, KEYS, base, document.parse(text), signature)
+        return await configuration.commit(self.store, KEYS, base, document.parse(text), signed())
 
     def start(self) -> Router:
         self.router = Router("r1", self.store, KEYS, KernelWriter(lambda: self.kernel), self.places)
         self.running = asyncio.create_task(self.router.run())
         return self.router
+
+    async def crash(self) -> None:
+        """End without handing over, as kill -9 would."""
+        if self.running:
+            self.running.cancel()
+            await asyncio.wait([self.running])
+            self.router = None
+
+    async def serving(self) -> None:
+        """Wait until everything is in place."""
+        await until(lambda: self.items(Destination) and len(self.items(Address)) == 2)
+        await self.told(lambda status: status.get("applied") == 1 and status["role"] == "active")
+
+    async def told(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the status key says something; return it."""
+        async with asyncio.timeout(10):
+            while not condition(status := await self.status()):
+                await asyncio.sleep(0.02)
+            return status
 
     async def stop(self) -> None:
         if self.router and self.running:
@@ -76,6 +114,11 @@ class Rig:
 
     def items(self, kind: type) -> list[Any]:
         return [item for item in self.kernel.items.values() if isinstance(item, kind)]
+
+    def held(self, base: Committed) -> list[Address]:
+        """The floating addresses that the kernel has at this moment."""
+        found = self.kernel.read(wish.scope(base.cluster))
+        return [address for address in wish.floating(base.cluster) if address.key in found]
 
     async def status(self) -> dict[str, Any]:
         entry = await self.store.get(KEYS.router("r1"))
@@ -89,7 +132,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
     web = await asyncio.start_server(serve, "127.0.0.1", 0)
     places = Places(tmp_path / "good.json", tmp_path / "lease", tmp_path / "lvs.cf")
-    made = Rig(MemoryStore(), MemoryPlane(boottime_s), places, web, web.sockets[0].getsockname()[1])
+    made = Rig(MemoryStore(), Kernel(), places, web, web.sockets[0].getsockname()[1])
     yield made
     await made.stop()
     web.close()
@@ -99,8 +142,149 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 async def test_a_commit_reaches_the_kernel_and_the_router_becomes_active(rig: Rig) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
     rig.start()
-    await until(lambda: rig.items(Destination) and len(rig.items(Address)) == 2)
+    await rig.serving()
     assert [d.weight for d in rig.items(Destination)] == [2]
     assert {str(a.address.ip) for a in rig.items(Address)} == {"10.9.8.1", "10.9.9.254"}
+    assert {a.address.ip for a in rig.kernel.announced} == {a.address.ip for a in rig.items(Address)}
     await until(rig.places.lvs_cf.exists)
     assert "virtual web {" in rig.places.lvs_cf.read_text()
+
+
+async def test_a_changed_weight_is_one_operation(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    rig.kernel.done.clear()
+    await rig.commit(DOCUMENT.format(port=rig.port).replace("weight: 2", "weight: 7"), base)
+    await rig.told(lambda status: status.get("applied") == 2)
+    assert [str(o) for o in rig.kernel.done] == [
+        f"set destination tcp 10.9.8.1:80 -> 127.0.0.1:{rig.port} nat weight 7"
+    ]
+
+
+async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    rig.web.close()
+    await until(lambda: not rig.items(Destination))
+    key = KEYS.health("web", "rs1", "r1")
+    async with asyncio.timeout(5):
+        while not (entry := await rig.store.get(key)) or json.loads(entry.value)["up"]:
+            await asyncio.sleep(0.02)
+    assert json.loads(entry.value)["detail"] == "connection refused"
+    assert rig.items(Service), "an empty service is a legal state"
+
+
+async def test_stopping_removes_the_addresses_and_the_lock_and_nothing_else(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    await rig.stop()
+    assert rig.items(Address) == []
+    assert rig.items(Service)
+    assert rig.items(Destination)
+    assert await rig.store.get(KEYS.active()) is None
+    assert await rig.store.get(KEYS.router("r1")) is None
+
+
+async def test_a_restart_with_nothing_changed_writes_nothing_and_keeps_the_lock(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    await until(rig.places.last_good.exists)
+    lock = await rig.store.get(KEYS.active())
+    await rig.crash()
+    rig.kernel.done.clear()
+    rig.start()
+    await rig.told(lambda status: status.get("role") == "active" and status["since"] != "")
+    await asyncio.sleep(2)
+    assert await rig.store.get(KEYS.active()) == lock
+    assert [str(o) for o in rig.kernel.done if o.verb == "delete" or not isinstance(o.item, Address)] == []
+    assert len(rig.items(Address)) == 2
+
+
+async def test_a_router_starts_from_its_file_while_the_store_is_away(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    await until(rig.places.last_good.exists)
+    await rig.stop()
+    rig.kernel.items.clear()
+    rig.store.down = True
+    rig.start()
+    await until(lambda: rig.items(Service) and rig.items(Destination))
+    assert rig.items(Address) == []
+    rig.store.down = False
+
+
+async def test_the_addresses_stay_through_an_outage_of_the_store_when_every_other_router_promises(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    operator = rig.store.connect()
+    rig.store.down = True
+    for _ in range(50):  # longer than the lease
+        await asyncio.sleep(0.1)
+        assert len(rig.held(base)) == 2
+    rig.store.down = False
+    await configuration.commit(
+        operator, KEYS, base, document.parse(DOCUMENT.format(port=rig.port).replace("weight: 2", "weight: 3")), signed()
+    )
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [3])
+
+
+async def test_with_release_the_addresses_go_before_the_lease_ends(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port).replace("cluster:", "cluster:\n  on_store_loss: release", 1))
+    rig.start()
+    await rig.serving()
+    began_s = boottime_s()
+    rig.store.down = True
+    await until(
+        lambda: not rig.kernel.read(wish.scope(base.cluster)).keys() & {a.key for a in wish.floating(base.cluster)}
+    )
+    assert boottime_s() - began_s < 3
+    assert rig.items(Service)
+    rig.store.down = False
+
+
+async def test_an_emptied_store_changes_nothing_and_is_told(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    await rig.store.transact([], [DeletePrefix(KEYS.prefix + "config/"), Delete(KEYS.head)])
+    status = await rig.told(lambda status: bool(status.get("problems")))
+    assert "etcd holds no configuration any more, commit 1 stays in force" in status["problems"][0]
+    assert rig.items(Destination)
+    assert len(rig.items(Address)) == 2
+
+
+async def test_a_key_that_no_commit_wrote_is_told_and_not_followed(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    key = KEYS.config_object(1, "virtuals/web")
+    past = json.loads((await rig.store.get(key) or pytest.fail("no key")).value)
+    past["servers"]["rs1"]["weight"] = 99
+    head = await rig.store.get(KEYS.head)
+    assert head is not None
+    await rig.store.transact([], [Put(key, json.dumps(past).encode()), Put(KEYS.head, head.value)])
+    status = await rig.told(lambda status: bool(status.get("problems")))
+    assert status["problems"] == ["virtuals/web in etcd is not what was committed: the commit is followed"]
+    assert [d.weight for d in rig.items(Destination)] == [2]
+    assert base.number == 1
+
+
+async def test_an_object_that_the_kernel_refuses_is_told_and_the_rest_is_applied(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.kernel.refused.add(
+        DestinationKey(ServiceKey("tcp", IPv4Address("10.9.8.1"), 80), IPv4Address("127.0.0.1"), rig.port)
+    )
+    rig.start()
+    status = await rig.told(lambda status: any("refused" in p for p in status.get("problems", ())))
+    assert not status["converged"]
+    assert rig.items(Service)
+    await until(lambda: len(rig.items(Address)) == 2)
+    rig.kernel.refused.clear()
+    await rig.told(lambda status: status["converged"] and not status["problems"])
+    assert rig.items(Destination)

@@ -1,0 +1,87 @@
+"""Which configuration this router follows, and the two files that it keeps of it."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterd.configuration import Committed
+from clusterd.errors import ClusterdError, ConfigError
+from clusterd.keys import Keys
+from clusterd.store.contract import Store
+from renderers import lvscf
+from watchers import last_good
+from watchers.acceptance import refusal
+from watchers.last_good import LastGood
+from watchers.problems import Problems
+
+log = logging.getLogger("clusterd.router")
+
+
+@dataclass(slots=True)
+class ConfigurationFollower:
+    """Takes what the store shows, and keeps what was followed in a file for a start without etcd."""
+
+    store: Store
+    keys: Keys
+    problems: Problems
+    file: Path
+    lvs_cf: Path
+
+    good: LastGood | None = None
+    seen_number: int = 0
+    _saved: LastGood | None = None
+
+    def start(self) -> LastGood | None:
+        """Return the last good configuration from the file, if there is one."""
+        self.good = self._saved = last_good.load(self.file)
+        if self.good:
+            self.seen_number = self.good.number
+            log.info("starting from the last good configuration, commit %d", self.good.number)
+        return self.good
+
+    async def consider(self, seen: Committed | ConfigError | None) -> LastGood | None:
+        """Return the configuration to follow from now on, or None when what the store shows changes nothing."""
+        why_not = refusal(self.good, seen, str(self.file))
+        told = [why_not] if why_not else []
+        if isinstance(seen, Committed):
+            self.seen_number = seen.number
+            told += [f"{name} in etcd is not what was committed: the commit is followed" for name in seen.strays]
+        self.problems.about("configuration", *told)
+        if why_not or not isinstance(seen, Committed):
+            return None
+        secret = await self._secret()
+        if self.good and (seen.number, secret) == (self.good.number, self.good.secret):
+            return None
+        log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message")
+        self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret)
+        return self.good
+
+    async def _secret(self) -> bytes:
+        """Return the key by which routers know each other; it is read once."""
+        known = self.good.secret if self.good else b""
+        if not known:
+            try:
+                entry = await self.store.get(self.keys.peer_key)
+                known = entry.value if entry else b""
+            except ClusterdError as error:
+                log.warning("reading the routers' common key: %s", error)
+        return known
+
+    async def save(self) -> None:
+        """Write the files of what is followed, unless they are written already. Trouble with them stops nothing."""
+        good = self.good
+        if good is None or self._saved == good:
+            return
+        self._saved = good
+        problems = []
+        try:
+            await asyncio.to_thread(last_good.save, self.file, good)
+        except OSError as error:
+            problems.append(f"{self.file}: {error.strerror}; a restart while etcd is away would know nothing")
+        try:
+            text = lvscf.render(good.cluster, good.number).text
+            await asyncio.to_thread(last_good.write_atomically, self.lvs_cf, text)
+        except OSError as error:
+            problems.append(f"{self.lvs_cf}: {error.strerror}")
+        self.problems.about("files", *problems)

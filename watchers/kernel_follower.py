@@ -1,0 +1,152 @@
+"""Makes the kernel follow what is wanted: at once when that changes, and again when the kernel turns out different.
+
+One convergence runs at a time. What is wanted meanwhile is taken up by the next one; only the floating addresses do not
+wait, they come and go between the slices of a running one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from clusterd.clock import boottime_s
+from clusterd.errors import ApplyError
+from clusterd.plane import Address, Operation, Plane, Scope, Verb
+from watchers.kernel_writer import Convergence, KernelWriter, addresses
+from watchers.problems import Problems
+from watchers.renewal import Renewal
+from watchers.status import kernel_problems
+from watchers.tasks import Tasks
+
+log = logging.getLogger("clusterd.router")
+
+LOOK_S = 30.0  # the kernel is read back so often even when nothing happens
+RETRY_S = 1.0  # after the kernel refused something
+ANNOUNCE_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # after addresses came
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What should exist: the plane, what of it is ours, the floating addresses, and the commit that wants it."""
+
+    number: int
+    plane: Plane
+    scope: Scope
+    floating: tuple[Address, ...]
+
+
+@dataclass(slots=True)
+class KernelFollower:
+    """`until_s` tells until when addresses may be held; `settled` is called after every convergence."""
+
+    writer: KernelWriter
+    until_s: Callable[[], float]
+    settled: Callable[[], None]
+    problems: Problems
+    tasks: Tasks
+
+    applied_number: int = 0  # the commit that the kernel was last seen to be
+    converged: bool = False
+    without_addresses: bool = False  # the last reading showed none of ours
+    _wanted: Wanted | None = None
+    _scope: Scope = field(default_factory=Scope)  # what was ours stays so until it was seen to be gone
+    _changed: bool = False
+    _look: bool = True
+    _look_again_s: float = 0.0
+    _converging: bool = False
+    _holding: bool = False
+    _renewing: bool = False
+    _renewal: Renewal = field(default_factory=Renewal)
+
+    def want(self, wanted: Wanted) -> None:
+        """Say what should exist from now on."""
+        self._wanted = wanted
+        self._scope |= wanted.scope
+        self._changed = True
+        self._begin()
+
+    def look(self) -> None:
+        """Read the kernel again soon, whatever is known of it."""
+        self._look = self._changed = True
+        self._begin()
+
+    def tick(self) -> None:
+        """Do what time asks for: read the kernel back, renew the addresses."""
+        now_s = boottime_s()
+        if now_s >= self._look_again_s:
+            self._look_again_s = now_s + LOOK_S
+            self.look()
+        if self._holding and not self._renewing and self._renewal.due(self.until_s(), now_s):
+            self._renewing = True
+            self.tasks.spawn(self._renew())
+
+    def take_over(self) -> None:
+        """Add the floating addresses and announce them, ahead of everything else."""
+        self._holding = True
+        self.tasks.spawn(self._take_over())
+
+    def let_go(self) -> None:
+        """Remove the floating addresses, ahead of everything else."""
+        self._holding = False
+        self._renewal = Renewal()
+        self.tasks.spawn(self._write(Verb.DELETE, self._floating))
+
+    @property
+    def _floating(self) -> tuple[Address, ...]:
+        return self._wanted.floating if self._wanted else ()
+
+    def _begin(self) -> None:
+        if self._wanted and self._changed and not self._converging:
+            self._changed, self._converging = False, True
+            self.tasks.spawn(self._converge(self._wanted))
+
+    async def _converge(self, wanted: Wanted) -> None:
+        look, self._look = self._look, False
+        result: Convergence | None = None
+        try:
+            result = await self.writer.converge(wanted.plane, self._scope, self.until_s, look)
+            self.problems.about("kernel", *kernel_problems(result.failures, result.left))
+        except ApplyError as error:
+            self.problems.about("kernel", str(error))
+        finally:
+            self._converging = False
+        for operation in result.done if result else ():
+            log.info("%s", operation)
+        self.converged = result is not None and result.converged
+        self.without_addresses = result is not None and not addresses(result.actual)
+        if not self.converged:
+            self._look_again_s = min(self._look_again_s, boottime_s() + RETRY_S)
+        elif wanted.number != self.applied_number:
+            log.info("commit %d is applied", wanted.number)
+            self.applied_number = wanted.number
+        if self.converged and self._wanted:
+            self._scope = wanted.scope | self._wanted.scope
+        self._begin()
+        self.settled()
+
+    async def _take_over(self) -> None:
+        began_s = boottime_s()
+        await self._write(Verb.ADD, self._floating)
+        for after_s in ANNOUNCE_S:
+            await asyncio.sleep(began_s + after_s - boottime_s())
+            if not self._holding:
+                return
+            await self.writer.announce(self._floating)
+
+    async def _write(self, verb: Verb, floating: tuple[Address, ...]) -> None:
+        try:
+            for failure in await self.writer.write([Operation(verb, address) for address in floating], self.until_s):
+                log.warning("%s", failure)
+        except ApplyError as error:
+            log.error("%s", error)
+
+    async def _renew(self) -> None:
+        began_s, until_s = boottime_s(), self.until_s()
+        try:
+            failures = await self.writer.renew(self._floating, lambda: min(until_s, self.until_s()))
+            self.problems.about("renewal", *map(str, failures))
+            self._renewal.done(until_s, began_s, boottime_s())
+        except ApplyError as error:
+            self.problems.about("renewal", str(error))
+        finally:
+            self._renewing = False
