@@ -57,7 +57,7 @@ class Stage:
 
     async def until(self, happened: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not happened():  # noqa: ASYNC110 - what happens elsewhere sets no event
+            while not happened():
                 await asyncio.sleep(0.005)
 
     async def checks(self, port: int, more: int) -> None:

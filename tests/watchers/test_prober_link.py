@@ -38,7 +38,7 @@ def running(pid: int) -> bool:
 
 async def until(happened: Callable[[], bool], within_s: float = 5) -> None:
     async with asyncio.timeout(within_s):
-        while not happened():  # noqa: ASYNC110 - what happens elsewhere sets no event
+        while not happened():
             await asyncio.sleep(0.01)
 
 
