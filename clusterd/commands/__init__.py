@@ -28,7 +28,7 @@ _COMMANDS = {
 @click.group(
     cls=Commands,
     commands_at=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 invalid input, 2 usage, 3 somebody else committed first, 4 etcd did not answer, "
     "5 refused as unsafe, 6 not applied everywhere in time, 130 stopped.",
 )

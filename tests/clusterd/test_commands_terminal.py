@@ -4,7 +4,9 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -14,6 +16,14 @@ from tests.store.etcd_server import ETCD, Member, etcdctl
 pytestmark = pytest.mark.etcd
 
 LONG_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach the commands, also where these tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Terminal:
@@ -56,10 +66,19 @@ class Terminal:
         os.killpg(self._process.pid, signal.SIGINT)
 
     def end(self) -> int:
+        end_s = time.monotonic() + LONG_S
         while self._read():
-            pass
-        os.close(self._ours)
+            assert time.monotonic() < end_s, f"it did not end, after {self.seen!r}"
         return self._process.wait(LONG_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ours)
 
 
 def started(file: Path) -> None:
@@ -72,47 +91,47 @@ def started(file: Path) -> None:
 
 def test_at_a_terminal_the_change_is_shown_and_asked_about(clusterd: CommandLine) -> None:
     clusterd.begin()
-    terminal = Terminal(clusterd, "set", "virtuals/web/port=81")
-    terminal.until("commit this? [y/N]")
-    assert "~ virtuals/web/port: 80 -> 81" in terminal.seen
-    terminal.type("y\n")
-    assert terminal.end() == 0
-    assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
+    with Terminal(clusterd, "set", "virtuals/web/port=81") as terminal:
+        terminal.until("commit this? [y/N]")
+        assert "~ virtuals/web/port: 80 -> 81" in terminal.seen
+        terminal.type("y\n")
+        assert terminal.end() == 0
+        assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
 def test_whoever_does_not_say_yes_commits_nothing(clusterd: CommandLine, answer: str) -> None:
     clusterd.begin()
-    terminal = Terminal(clusterd, "set", "virtuals/web/port=81")
-    terminal.until("commit this?")
-    terminal.type(answer)
-    assert terminal.end() == 130
-    assert "stopped: nothing was committed" in terminal.seen
-    assert clusterd("show", "virtuals/web/port").out == "80\n"
+    with Terminal(clusterd, "set", "virtuals/web/port=81") as terminal:
+        terminal.until("commit this?")
+        terminal.type(answer)
+        assert terminal.end() == 130
+        assert "stopped: nothing was committed" in terminal.seen
+        assert clusterd("show", "virtuals/web/port").out == "80\n"
 
 
 def test_saying_no_after_editing_keeps_the_text(clusterd: CommandLine) -> None:
     clusterd.begin()
-    terminal = Terminal(clusterd, "edit", EDITOR="sed -i s/80/81/")
-    terminal.until("commit this?")
-    terminal.interrupt()
-    assert terminal.end() == 130
-    assert f"your text stays in {clusterd.kept()[0]}" in terminal.seen
-    assert "port: 81" in clusterd.kept()[0].read_text()
-    assert "Traceback" not in terminal.seen
+    with Terminal(clusterd, "edit", EDITOR="sed -i s/80/81/") as terminal:
+        terminal.until("commit this?")
+        terminal.interrupt()
+        assert terminal.end() == 130
+        assert f"your text stays in {clusterd.kept()[0]}" in terminal.seen
+        assert "port: 81" in clusterd.kept()[0].read_text()
+        assert "Traceback" not in terminal.seen
 
 
 def test_an_invalid_text_is_edited_again_only_if_wanted(clusterd: CommandLine) -> None:
     clusterd.begin()
-    terminal = Terminal(clusterd, "edit", EDITOR="sed -i s/weight:.2/weight:\\ -2/")
-    terminal.until("this is not valid; edit again? [Y/n]")
-    assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -2" in terminal.seen
-    terminal.type("\n")
-    terminal.until("[Y/n]: \r\n")
-    terminal.until("edit again? [Y/n]: \r\nline")
-    terminal.type("n\n")
-    assert terminal.end() == 1
-    assert "#!" not in clusterd.kept()[0].read_text()
+    with Terminal(clusterd, "edit", EDITOR="sed -i s/weight:.2/weight:\\ -2/") as terminal:
+        terminal.until("this is not valid; edit again? [Y/n]")
+        assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -2" in terminal.seen
+        terminal.type("\n")
+        terminal.until("[Y/n]: \r\n")
+        terminal.until("edit again? [Y/n]: \r\nline")
+        terminal.type("n\n")
+        assert terminal.end() == 1
+        assert "#!" not in clusterd.kept()[0].read_text()
 
 
 def test_ctrl_c_in_the_editor_ends_with_130_and_keeps_what_was_typed(clusterd: CommandLine) -> None:
@@ -143,32 +162,31 @@ def test_an_editor_that_takes_ctrl_c_as_a_key_is_not_disturbed(clusterd: Command
     clusterd.begin()
     ready = clusterd.folder / "ready"
     editor = clusterd.script(f"trap '' INT; touch {ready}; sleep 1; sed -i s/80/81/ \"$1\"")
-    terminal = Terminal(clusterd, "edit", "--yes", EDITOR=editor)
-    started(ready)
-    terminal.interrupt()
-    assert terminal.end() == 0
-    assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
+    with Terminal(clusterd, "edit", "--yes", EDITOR=editor) as terminal:
+        started(ready)
+        terminal.interrupt()
+        assert terminal.end() == 0
+        assert "commit 2: virtuals/web/port 80 -> 81" in terminal.seen
 
 
 def test_waiting_shows_who_is_missing_and_ctrl_c_says_that_the_commit_is_done(clusterd: CommandLine) -> None:
     clusterd.begin()
     etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), '{"applied": 1}')
-    terminal = Terminal(clusterd, "set", "virtuals/web/port=81", "--yes", "--wait")
-    terminal.until("commit 2: r1 is at commit 1")
-    terminal.interrupt()
-    assert terminal.end() == 130
-    assert "stopped waiting; commit 2 is done" in terminal.seen
+    with Terminal(clusterd, "set", "virtuals/web/port=81", "--yes", "--wait") as terminal:
+        terminal.until("commit 2: r1 is at commit 1")
+        terminal.interrupt()
+        assert terminal.end() == 130
+        assert "stopped waiting; commit 2 is done" in terminal.seen
 
 
 def test_a_reader_that_goes_away_is_no_error(clusterd: CommandLine) -> None:
     clusterd.begin()
-    process = clusterd.start("show", "-o", "json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == ""
-    process.stderr.close()
-    assert process.wait(LONG_S) == 141
+    with clusterd.start("show", "-o", "json", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_etcd_lost_while_editing_is_exit_code_4_and_keeps_the_text(tmp_path: Path) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from clusterd.configuration import Committed, commit, read, record, records
 from clusterd.document import from_data
 from clusterd.errors import ConfigError, ConflictError, StoreError, StoreUnavailable, Uncertain, UnsafeChange
-from clusterd.history import Author, Signature, as_json, broken_links, head_of, replayed
+from clusterd.history import (
+    Author,
+    ObjectChange,
+    Signature,
+    as_json,
+    broken_links,
+    head_of,
+    objects_hash,
+    recorded,
+    replayed,
+)
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.store.contract import Condition, Delete, Modified, Operation, Outcome, Put
@@ -309,6 +319,31 @@ async def test_committed_objects_of_another_version_are_an_error_that_names_the_
     await by_hand(store, Put(WEB, json.dumps(later).encode()), Put(KEYS.head, as_json(head)))
     with pytest.raises(ConfigError, match=f"{WEB}/colour: unknown key"):
         await read(store, KEYS)
+
+
+async def test_an_equal_value_that_was_written_in_another_way_is_no_stray_later() -> None:
+    store = MemoryStore()
+    base = await commit(store, KEYS, None, manual(), ALICE)
+    beat = {"keepalive_s": 1, "deadtime_s": 3, "port": 5390}  # the model says 1.0
+    objects = {**base.objects, "cluster": {**base.objects["cluster"], "heartbeat": beat}}
+    head = base.head.model_copy(update={"config_hash": objects_hash(objects)})
+    settings_key = KEYS.config_object(1, "cluster")
+    await by_hand(store, Put(settings_key, json.dumps(objects["cluster"]).encode()), Put(KEYS.head, as_json(head)))
+    await commit(store, KEYS, await known(store), with_weight(5), ALICE)
+    entry = await store.get(settings_key)
+    assert entry is not None
+    assert b'"keepalive_s": 1,' in entry.value
+    await by_hand(store, Delete(KEYS.history(1)))  # so that nothing could be given back
+    assert (await known(store)).strays == ()
+
+
+async def test_records_beyond_the_head_give_nothing_back() -> None:
+    store = MemoryStore()
+    base = await commit(store, KEYS, None, manual(), ALICE)
+    away = {"virtuals/web": ObjectChange(before=base.objects["virtuals/web"])}
+    beyond = recorded(2, "id", ALICE, base.head.hash, away)
+    await by_hand(store, Put(KEYS.history(2), as_json(beyond)), Put(WEB, b"{}"))
+    assert (await known(store)).cluster == manual()
 
 
 async def test_a_lost_head_is_not_taken_for_a_new_cluster() -> None:
