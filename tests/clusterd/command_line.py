@@ -89,9 +89,11 @@ class CommandLine:
         """Return the texts that were kept."""
         return sorted((self.folder / "cache" / "clusterd").glob("*"))
 
-    def everything(self) -> str:
-        """Return all that is in etcd for this cluster, with its revisions."""
-        return etcdctl(self.endpoint, "get", "--prefix", self.keys.prefix, "-w", "fields")
+    def state(self) -> list[str]:
+        """Return all keys, values and revisions of this cluster."""
+        fields = etcdctl(self.endpoint, "get", "--prefix", self.keys.prefix, "-w", "fields")
+        wanted = ('"Key', '"Value', '"ModRev', '"CreateRev')  # and not the answer's own revision and term
+        return [line for line in fields.splitlines() if line.startswith(wanted)]
 
     def content(self) -> str:
         """Return all keys and values of this cluster."""
