@@ -1,7 +1,16 @@
 """keepalived on the same two routers with the same addresses, services and timers, to measure it beside clusterd."""
 
-from tests.lab.namespaces import Process
-from tests.lab.topology import GATEWAY, VIP, Network
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.lab.cluster import wait_for
+from tests.lab.namespaces import Process, call, ip
+from tests.lab.takeover import Takeover, watched
+from tests.lab.topology import GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
+
+SETTLED_S = 3
 
 PRIORITIES = {"r1": 150, "r2": 100}
 WEIGHTS = {"192.168.1.1": 2, "192.168.1.2": 1, "192.168.1.3": 1}
@@ -70,3 +79,42 @@ class Keepalived:
         """Ask it to hand over and end. For a power cut there is Network.power_off."""
         if self.process is not None:
             self.process.stop()
+
+    def kill(self) -> None:
+        """kill -9 all of its processes."""
+        if self.process is not None:
+            self.process.kill()
+
+
+@contextlib.contextmanager
+def pair(network: Network) -> Iterator[dict[str, Keepalived]]:
+    """Both routers, made anew, with keepalived: r1 active and the service complete. The web servers must run."""
+    for router in ROUTERS:
+        network.reboot(router)
+        call(router, Path("/proc/sys/net/ipv4/ip_forward").write_text, "1")
+    for node in ("client", *REAL_SERVERS):
+        ip(["neigh flush all"], node)
+    daemons = {router: Keepalived(network, router) for router in ROUTERS}
+    try:
+        for daemon in daemons.values():
+            daemon.start()
+        wait_for("r1 is active", lambda: {VIP, GATEWAY} <= set(network.addresses("r1")), 30)
+        wait_for(
+            "the pool is full", lambda: network.run("r1", "ipvsadm", "-Sn").stdout.count("-a ") == len(WEIGHTS), 30
+        )
+        time.sleep(SETTLED_S)
+        yield daemons
+    finally:
+        for daemon in daemons.values():
+            daemon.kill()
+
+
+def measured(network: Network, event: str) -> Takeover:
+    """Return what is seen when r1 is stopped, killed or loses its power."""
+    with pair(network) as daemons:
+        act = {
+            "graceful stop": daemons["r1"].stop,
+            "kill -9": daemons["r1"].kill,
+            "power cut": lambda: network.power_off("r1"),
+        }
+        return watched(network, "r1", act[event])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.lab.client import ArpLog, ArpWatcher, HolderWatcher, Poller, Polls
 from tests.lab.cluster import LabCluster, wait_for
+from tests.lab.topology import ROUTERS, VIP, Network
 
 QUIET_S = 1.0  # before the event
 AFTER_S = 2.0  # after the address is served again
@@ -35,14 +36,14 @@ class Takeover:
         )
 
 
-def watched(cluster: LabCluster, event: Callable[[str], None], limit_s: float = 20) -> Takeover:
-    """Let something happen to the active router while everything is watched; return what was seen."""
-    old, new = cluster.active(), cluster.backup()
-    holder, probe, poller = HolderWatcher(cluster.network), ArpWatcher(cluster.network), Poller(cluster.network)
+def watched(network: Network, old: str, event: Callable[[], object], limit_s: float = 20) -> Takeover:
+    """Let something happen to the active router `old` while everything is watched; return what was seen."""
+    new = next(router for router in ROUTERS if router != old)
+    holder, probe, poller = HolderWatcher(network), ArpWatcher(network), Poller(network)
     time.sleep(QUIET_S)
     began_s = time.monotonic()
-    event(old)
-    wait_for(f"{new} has taken over", lambda: new in cluster.holders(), limit_s, step_s=0.05)
+    event()
+    wait_for(f"{new} has taken over", lambda: VIP in network.addresses(new), limit_s, step_s=0.05)
     time.sleep(AFTER_S)
     moves = [(at_s - began_s, node, has) for at_s, node, has in holder.stop() if at_s >= began_s]
     let_go = [at_s for at_s, node, has in moves if node == old and not has]
@@ -52,17 +53,20 @@ def watched(cluster: LabCluster, event: Callable[[str], None], limit_s: float = 
 
 def hand_over(cluster: LabCluster) -> Takeover:
     """Stop the active router's service as its administrator would."""
-    return watched(cluster, lambda router: cluster.routers[router].popen.terminate())
+    old = cluster.active()
+    return watched(cluster.network, old, cluster.routers[old].popen.terminate)
 
 
 def power_cut(cluster: LabCluster) -> Takeover:
     """Pull all cables of the active router and kill everything on it."""
-    return watched(cluster, cluster.network.power_off)
+    old = cluster.active()
+    return watched(cluster.network, old, lambda: cluster.network.power_off(old))
 
 
 def killed(cluster: LabCluster) -> Takeover:
     """kill -9 the active router's service; its kernel and its links go on."""
-    return watched(cluster, lambda router: cluster.routers[router].kill())
+    old = cluster.active()
+    return watched(cluster.network, old, cluster.routers[old].kill)
 
 
 def back(cluster: LabCluster, router: str) -> None:
