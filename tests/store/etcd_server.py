@@ -105,8 +105,10 @@ class Member:
         self._process.wait()
 
     def pause(self) -> None:
-        """Freeze the member: its connections stay, and it is silent (SIGSTOP)."""
+        """Freeze the member, and wait until it is frozen: its connections stay, and it is silent (SIGSTOP)."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let a frozen member go on (SIGCONT)."""

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from clusterd.errors import Compacted, StoreError
 from clusterd.clock import boottime_s
+from clusterd.errors import Compacted, StoreError
 from clusterd.store.contract import (
     Batch,
     Delete,

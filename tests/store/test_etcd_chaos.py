@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from clusterd.errors import StoreUnavailable, Uncertain
 from clusterd.clock import boottime_s
+from clusterd.errors import StoreUnavailable, Uncertain
 from clusterd.store.contract import Created, Entry, Lease, Modified, Put
 from clusterd.store.etcd import EtcdStore
 from tests.store.etcd_server import Member

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterd.errors import StoreUnavailable
 from clusterd.clock import boottime_s
+from clusterd.errors import StoreUnavailable
 from clusterd.store.contract import Put
 from clusterd.store.keepalive import ATTEMPT_S
 from tests.store.breaking import asked, connected
