@@ -102,7 +102,9 @@ def parse_yaml(text: str | bytes) -> tuple[Any, Lines]:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
+        what = str(error.problem or error.context)
+        if error.context and error.context_mark:
+            what += f" ({error.context}, which begins in line {error.context_mark.line + 1})"
         raise ConfigError([Problem(mark.line + 1 if mark else 0, "", f"not valid YAML: {what}")]) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError([Problem(0, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None

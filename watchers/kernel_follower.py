@@ -27,19 +27,22 @@ ANNOUNCE_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # after addresses came
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What should exist: the plane, what of it is ours, the floating addresses, and the commit that wants it."""
+    """What should exist: the plane, what of it is ours, and the commit that wants it."""
 
     number: int
     plane: Plane
     scope: Scope
-    floating: tuple[Address, ...]
 
 
 @dataclass(slots=True)
 class KernelFollower:
-    """`until_s` tells until when addresses may be held; `settled` is called after every convergence."""
+    """`wanted` tells what should exist, None while that is not known, and `until_s` until when addresses may be held.
+
+    `settled` is called after every convergence.
+    """
 
     writer: KernelWriter
+    wanted: Callable[[], Wanted | None]
     until_s: Callable[[], float]
     settled: Callable[[], None]
     problems: Problems
@@ -48,20 +51,17 @@ class KernelFollower:
     applied_number: int = 0  # the commit that the kernel was last seen to be
     converged: bool = False
     without_addresses: bool = False  # the last reading showed none of ours
-    _wanted: Wanted | None = None
     _scope: Scope = field(default_factory=Scope)  # what was ours stays so until it was seen to be gone
     _changed: bool = False
     _look: bool = True
     _look_again_s: float = 0.0
     _converging: bool = False
-    _holding: bool = False
+    _holding: tuple[Address, ...] = ()
     _renewing: bool = False
     _renewal: Renewal = field(default_factory=Renewal)
 
-    def want(self, wanted: Wanted) -> None:
-        """Say what should exist from now on."""
-        self._wanted = wanted
-        self._scope |= wanted.scope
+    def changed(self) -> None:
+        """Say that something else is wanted now. It is asked for when it can be followed."""
         self._changed = True
         self._begin()
 
@@ -80,25 +80,27 @@ class KernelFollower:
             self._renewing = True
             self.tasks.spawn(self._renew())
 
-    def take_over(self) -> None:
-        """Add the floating addresses and announce them, ahead of everything else."""
-        self._holding = True
-        self.tasks.spawn(self._take_over())
+    def take_over(self, floating: tuple[Address, ...]) -> None:
+        """Add the floating addresses and announce them, ahead of everything else, unless that was done already."""
+        if floating == self._holding:
+            return
+        self._holding = floating
+        self.tasks.spawn(self._take_over(floating))
 
-    def let_go(self) -> None:
+    def let_go(self, floating: tuple[Address, ...]) -> None:
         """Remove the floating addresses, ahead of everything else."""
-        self._holding = False
+        self._holding = ()
         self._renewal = Renewal()
-        self.tasks.spawn(self._write(Verb.DELETE, self._floating))
-
-    @property
-    def _floating(self) -> tuple[Address, ...]:
-        return self._wanted.floating if self._wanted else ()
+        self.tasks.spawn(self._write(Verb.DELETE, floating))
 
     def _begin(self) -> None:
-        if self._wanted and self._changed and not self._converging:
+        if not self._changed or self._converging:
+            return
+        wanted = self.wanted()
+        if wanted:
             self._changed, self._converging = False, True
-            self.tasks.spawn(self._converge(self._wanted))
+            self._scope |= wanted.scope
+            self.tasks.spawn(self._converge(wanted))
 
     async def _converge(self, wanted: Wanted) -> None:
         look, self._look = self._look, False
@@ -119,19 +121,19 @@ class KernelFollower:
         elif wanted.number != self.applied_number:
             log.info("commit %d is applied", wanted.number)
             self.applied_number = wanted.number
-        if self.converged and self._wanted:
-            self._scope = wanted.scope | self._wanted.scope
+        if self.converged:
+            self._scope = wanted.scope
         self._begin()
         self.settled()
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, floating: tuple[Address, ...]) -> None:
         began_s = boottime_s()
-        await self._write(Verb.ADD, self._floating)
+        await self._write(Verb.ADD, floating)
         for after_s in ANNOUNCE_S:
             await asyncio.sleep(began_s + after_s - boottime_s())
-            if not self._holding:
+            if self._holding != floating:
                 return
-            await self.writer.announce(self._floating)
+            await self.writer.announce(floating)
 
     async def _write(self, verb: Verb, floating: tuple[Address, ...]) -> None:
         try:
@@ -143,7 +145,7 @@ class KernelFollower:
     async def _renew(self) -> None:
         began_s, until_s = boottime_s(), self.until_s()
         try:
-            failures = await self.writer.renew(self._floating, lambda: min(until_s, self.until_s()))
+            failures = await self.writer.renew(self._holding, lambda: min(until_s, self.until_s()))
             self.problems.about("renewal", *map(str, failures))
             self._renewal.done(until_s, began_s, boottime_s())
         except ApplyError as error:

@@ -21,19 +21,25 @@ _RETRY_S = 1.0
 
 
 class Publisher:
-    """Writes what `want` and `lease_id` say, whenever they change."""
+    """Writes what `want` and `under` say, whenever that changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._want: dict[str, bytes] = {}
+        self._want: dict[str, Mapping[str, bytes]] = {}
         self._lease_id = 0
         self._there: dict[str, tuple[bytes, int]] = {}
         self._changed = asyncio.Event()
 
-    def want(self, keys: Mapping[str, bytes], lease_id: int) -> None:
-        """Say what should be there, and under which lease (0: none, so nothing can be)."""
-        if (keys, lease_id) != (self._want, self._lease_id):
-            self._want, self._lease_id = dict(keys), lease_id
+    def want(self, kind: str, keys: Mapping[str, bytes]) -> None:
+        """Say which keys of a kind should be there."""
+        if keys != self._want.get(kind):
+            self._want[kind] = keys
+            self._changed.set()
+
+    def under(self, lease_id: int) -> None:
+        """Say which lease they live under; 0: none, so that nothing can be there."""
+        if lease_id != self._lease_id:
+            self._lease_id = lease_id
             self._changed.set()
 
     async def run(self) -> None:
@@ -53,14 +59,16 @@ class Publisher:
 
     def _difference(self) -> list[Operation]:
         lease_id = self._lease_id
+        want = {key: value for keys in self._want.values() for key, value in keys.items()}
         puts: list[Operation] = [
-            Put(key, value, lease_id) for key, value in self._want.items() if self._there.get(key) != (value, lease_id)
+            Put(key, value, lease_id) for key, value in want.items() if self._there.get(key) != (value, lease_id)
         ]
-        return puts + [Delete(key) for key in self._there if key not in self._want]
+        return puts + [Delete(key) for key in self._there if key not in want]
 
     async def _write(self, operations: list[Operation]) -> None:
-        for operation in operations:  # whatever happens now, these are not known to be there
-            self._there.pop(operation.key, None) if isinstance(operation, Put) else None
+        for operation in operations:
+            if isinstance(operation, Put):
+                self._there[operation.key] = (b"", 0)  # from now on what is there is not known, until etcd says so
         await self._store.transact([], operations)
         for operation in operations:
             if isinstance(operation, Put):

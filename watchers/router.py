@@ -77,9 +77,11 @@ class Router:
         self._handing_over = False
         self._considering = asyncio.Lock()
         self._followed: LastGood | None = None
+        self._checked = 0  # how many real servers it has checked
         self._configuration = ConfigurationFollower(store, keys, self._problems, places.last_good, places.lvs_cf)
         self._kernel = KernelFollower(
             writer,
+            self._wanted,
             lambda: active_until(self._state),
             lambda: self._events.put_nowait(_Settled()),
             self._problems,
@@ -115,7 +117,7 @@ class Router:
             await self._configure(good)
         inherited = await self._inherit()
         if good:
-            self._want()
+            self._kernel.changed()
         put = self._events.put_nowait
         self._tasks.supervise("lease", lambda: feeds.lease(self._store, inherited, self._timing, put))
         self._tasks.supervise("lock", lambda: feeds.lock(self._store, self._keys.active(), put))
@@ -180,7 +182,8 @@ class Router:
             case Report():
                 server = f"{event.virtual}/{event.server}"
                 log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail)
-                self._want()
+                self._kernel.changed()
+                self._publish_health()
             case _Settled():
                 self._settled()
             case election.Stop():
@@ -193,7 +196,7 @@ class Router:
 
     def _stop(self, event: election.Stop) -> None:
         self._elect(event)
-        self._want()
+        self._kernel.changed()
         self._kernel.look()
         self._tasks.spawn(self._end_anyway() if self._followed else self._hand_over())
 
@@ -210,7 +213,7 @@ class Router:
         """Whether this router could serve: its kernel is as the last commit wants, and every server was checked."""
         if not self._followed or not self._kernel.converged:
             return False
-        checked = len(self._prober.verdicts) == len(targets(self._followed.cluster, {}))
+        checked = len(self._prober.verdicts) == self._checked
         return checked and self._kernel.applied_number == self._configuration.seen_number
 
     # --- the election ---------------------------------------------------------------------------------------------
@@ -228,11 +231,12 @@ class Router:
     def _change_role(self, active: bool) -> None:
         log.info("this router is %s now (token %d)", "active" if active else "not active", self._state.token)
         self._role_since = _utc()
-        self._want()
+        floating = wish.floating(self._followed.cluster) if self._followed else ()
         if active:
-            self._kernel.take_over()
+            self._kernel.take_over(floating)
         else:
-            self._kernel.let_go()
+            self._kernel.let_go(floating)
+        self._kernel.changed()
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -264,13 +268,16 @@ class Router:
             good = await self._configuration.consider(seen)
             if good:
                 await self._configure(good)
-                self._want()
+                self._kernel.changed()
 
     async def _configure(self, good: LastGood) -> None:
         """Tell the prober, the peers and the election what is followed from now on."""
         cluster = good.cluster
-        await self._prober.watch(targets(cluster, {} if self._followed else await self._trusted(cluster)))
-        self._followed = good
+        wanted = targets(cluster, {} if self._followed else await self._trusted(cluster))
+        await self._prober.watch(wanted)
+        self._checked, self._followed = len(wanted), good
+        if self._state.acting:
+            self._kernel.take_over(wish.floating(cluster))
         others = {
             name: [str(address) for address in (router.private, router.public) if address]
             for name, router in cluster.routers.items()
@@ -287,6 +294,7 @@ class Router:
         unknown = f"the configuration has no router {self._name}: this one never claims"
         self._problems.about("name", *([] if self._name in cluster.routers else [unknown]))
         self._problems.about("notices", *notices(cluster))
+        self._publish_health()
 
     async def _trusted(self, cluster: Cluster) -> dict[Identity, Verdict]:
         try:
@@ -297,20 +305,14 @@ class Router:
 
     # --- what follows from all that -------------------------------------------------------------------------------
 
-    def _want(self) -> None:
-        """Tell the kernel's follower what should exist now."""
+    def _wanted(self) -> Wanted | None:
+        """Return what should exist now."""
         if not self._followed:
-            return
+            return None
         cluster = self._followed.cluster
         up = {identity: verdict.up for identity, verdict in self._prober.verdicts.items()}
-        self._kernel.want(
-            Wanted(
-                self._followed.number,
-                wish.desired(cluster, up, self._state.acting),
-                wish.scope(cluster),
-                wish.floating(cluster),
-            )
-        )
+        plane = wish.desired(cluster, up, self._state.acting)
+        return Wanted(self._followed.number, plane, wish.scope(cluster))
 
     def _publish(self) -> None:
         status = Status(
@@ -322,9 +324,11 @@ class Router:
             converged=self._kernel.converged,
             problems=self._problems.all(),
         )
-        keys = publisher.health(self._keys, self._name, self._prober.verdicts)
-        keys[self._keys.router(self._name)] = publisher.encoded(status.fields())
-        self._publisher.want(keys, self._state.lease_id)
+        self._publisher.want("status", {self._keys.router(self._name): publisher.encoded(status.fields())})
+        self._publisher.under(self._state.lease_id)
+
+    def _publish_health(self) -> None:
+        self._publisher.want("health", publisher.health(self._keys, self._name, self._prober.verdicts))
 
 
 def _utc() -> str:

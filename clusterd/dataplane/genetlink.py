@@ -57,7 +57,7 @@ class GenericNetlink:
             self._family = self._family_id(family)
         except OSError as error:
             self._socket.close()
-            raise ApplyError(f"the kernel has no {family} (is its module loaded?): {error.strerror}") from error
+            raise ApplyError(f"the kernel has no {family}: {error.strerror}; modprobe ip_vs loads it") from error
 
     def close(self) -> None:
         """Close the socket."""

@@ -155,7 +155,11 @@ def test_every_path_knows_its_line() -> None:
         ("deadtime_s: 3", "deadtime_s: 3.0", "line 5: cluster/heartbeat/deadtime_s: Input should be a valid integer"),
         ("weight: 2", "weight: 2, weight: 3", "line 20: virtuals/web/servers/rs1/weight: this key stands twice, first"),
         ("load:", "? [a, b]\n    : c\n    load:", "line 18: virtuals/web: a key must be a plain word"),
-        ("interface: eth1}", "interface: eth1", "line 4: not valid YAML: while parsing a flow mapping"),
+        (
+            "interface: eth1}",
+            "interface: eth1",
+            "line 4: not valid YAML: did not find expected ',' or '}' (while parsing a flow mapping",
+        ),
     ],
 )
 def test_a_problem_names_its_line_and_its_path(old: str, new: str, problem: str) -> None:

@@ -12,7 +12,7 @@ from tests.lab import takeover
 from tests.lab.client import ArpWatcher, HolderWatcher, Poller, fetch
 from tests.lab.cluster import DOCUMENT, LabCluster, wait_for
 from tests.lab.takeover import Takeover
-from tests.lab.topology import CLIENT, ECHO_PORT, GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
+from tests.lab.topology import CLIENT, ECHO_PORT, GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network, mac
 
 pytestmark = pytest.mark.lab
 
@@ -156,6 +156,8 @@ def test_a_router_that_is_stopped_hands_over(cluster: LabCluster, measure: Measu
     assert cluster.routers[seen.old].popen.wait(10) == 0
     assert cluster.active() == seen.new
     never_two(seen)
+    announced = {announcement.mac for announcement in seen.arp.announcements}
+    assert announced == {mac(seen.new, "eth0")}, "gratuitous ARP, from the new holder alone"
     assert seen.polls.failures == 0
     assert seen.polls.longest_wait_s < 0.5
     assert kernel(cluster, seen.old) == table(), "stopping must not touch the IPVS table"
@@ -221,36 +223,35 @@ virtual web {
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "text", "found"),
-    [
-        ("an unknown key", DOCUMENT.replace("scheduler", "schedular"), "line 14: virtuals/web/schedular: unknown key"),
-        (
-            "a duplicate VIP",
-            DOCUMENT + "  two: {address: 1.2.3.1/24, interface: eth0, port: 80}\n",
-            "line 20: virtuals/two/address",
-        ),
-        (
-            "a weight below zero",
-            DOCUMENT.replace("weight: 2", "weight: -1"),
-            "line 17: virtuals/web/servers/rs1/weight",
-        ),
-        ("a port out of range", DOCUMENT.replace("port: 80", "port: 99999"), "line 12: virtuals/web/port"),
-        ("invalid YAML", DOCUMENT.replace("servers:", "servers: ["), "not valid YAML"),
-        ("an unknown command in lvs.cf", LVS_CF, "line 5: virtual web/adress: unknown command"),
-    ],
-)
-def test_bad_input_is_named_by_its_line_and_commits_nothing(
-    cluster: LabCluster, what: str, text: str, found: str
-) -> None:
-    before = cluster.etcd.ctl("get", "--prefix", "/clusterd/main/config", "/clusterd/main/head")
-    head = cluster.etcd.ctl("get", "/clusterd/main/head")
+BAD = {
+    "an unknown key": (
+        DOCUMENT.replace("scheduler", "schedular"),
+        "line 14: virtuals/web/schedular: unknown key; did you mean scheduler?",
+    ),
+    "a duplicate VIP": (
+        DOCUMENT + "  two: {address: 1.2.3.1/24, interface: eth0, port: 80}\n",
+        "line 20: virtuals/two/address: tcp 1.2.3.1:80 is already virtuals/web",
+    ),
+    "a weight below zero": (
+        DOCUMENT.replace("weight: 2", "weight: -1"),
+        "line 17: virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -1",
+    ),
+    "a port out of range": (DOCUMENT.replace("port: 80", "port: 99999"), "line 12: virtuals/web/port"),
+    "invalid YAML": (DOCUMENT.replace("servers:", "servers: ["), "line 19: not valid YAML: did not find expected"),
+    "an unknown command in lvs.cf": (LVS_CF, "line 5: virtual web/adress: unknown command; did you mean address?"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_named_by_its_line_and_commits_nothing(cluster: LabCluster, what: str) -> None:
+    text, found = BAD[what]
+    committed = [("get", "--prefix", f"/clusterd/main/{keys}") for keys in ("config/", "head", "history/")]
+    before = [cluster.etcd.ctl(*command) for command in committed]
     arguments = ("import", "--apply", "--yes", "lvs.cf", "-") if "lvs.cf" in what else ("apply", "-f", "-", "--yes")
     done = cluster.clusterd(*arguments, input_text=text)
     assert done.returncode == 1
     assert found in done.stderr
-    assert cluster.etcd.ctl("get", "--prefix", "/clusterd/main/config", "/clusterd/main/head") == before
-    assert cluster.etcd.ctl("get", "/clusterd/main/head") == head
+    assert [cluster.etcd.ctl(*command) for command in committed] == before
 
 
 def test_etcdctl_shows_a_person_what_is_going_on(cluster: LabCluster) -> None:
