@@ -26,6 +26,8 @@ MARGIN_S = 0.3
 RANK_DELAY_S = 0.3
 # How much longer a router waits whose kernel is not what it should be.
 UNREADY_DELAY_S = 1.0
+# A promise has room for a whole second in the kernel, the margin, and a lost question (lifetimes are whole seconds).
+SHORTEST_PROMISE_S = 2.0
 _FOREVER = float("inf")
 _NEVER = float("-inf")
 
@@ -58,6 +60,7 @@ class State:
     seen_revision: int = 0
     free_since_s: float = _FOREVER
     claiming: bool = False
+    started_s: float = _NEVER
     claim_again_s: float = _NEVER
     acting: bool = False  # we were active when we last looked: only such a router may go on by promises
     peers_until_s: float = _NEVER
@@ -108,7 +111,7 @@ class ClaimFailed:
 
 @dataclass(frozen=True, slots=True)
 class Promised:
-    """Every other router has promised not to claim for `for_s` seconds, asked at `sent_s`."""
+    """Every other router has promised not to claim for `for_s` seconds, none of them asked before `sent_s`."""
 
     sent_s: float
     for_s: float
@@ -165,16 +168,20 @@ Action = Claim | AskPeers | Answer
 
 def promise_s(ttl_s: float) -> float:
     """Return the longest promise, in seconds; a router that just started may have given one, and waits so long."""
-    return ttl_s / 2
+    return max(SHORTEST_PROMISE_S, ttl_s / 2)
 
 
 def start(me: str, ttl_s: float, now_s: float) -> State:
     """Return the state of a router that has just started."""
-    return State(me, ttl_s=ttl_s, promised_until_s=now_s + promise_s(ttl_s))
+    return State(me, ttl_s=ttl_s, started_s=now_s, claim_again_s=now_s + promise_s(ttl_s))
 
 
 def active_until(state: State) -> float:
     """Return until when this router may act as the active one; a moment in the past where it may not."""
+    return _claim_until(state) if state.acting else _NEVER
+
+
+def _claim_until(state: State) -> float:
     if state.stopping:
         return _NEVER
     if state.policy == "hold" and state.acting and state.holder in ("", state.me):
@@ -186,16 +193,12 @@ def active_until(state: State) -> float:
 def step(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action, ...]]:
     """Return the state after an event at `now_s`, and what is to be done.
 
-    `acting` follows `active_until`, so that a router whose time is over has to claim again.
+    Whoever's time is over has to claim again. A promise is kept even when a claim of long ago turns out to have won.
     """
     state, actions = _take(state, event, now_s)
-    acting = active_until(state) > now_s
-    if state.acting and not acting:
-        state = replace(state, peers_until_s=_NEVER)
-    state = replace(state, acting=acting)
-    asked: tuple[Action, ...] = ()
-    if isinstance(event, Tick):
-        state, asked = _ask(state, now_s)
+    acting = _claim_until(state) > now_s >= state.promised_until_s
+    state = replace(state, acting=acting, peers_until_s=state.peers_until_s if acting else _NEVER)
+    state, asked = _ask(state, now_s) if isinstance(event, Tick) else (state, ())
     state, claimed = _claim(state, now_s)
     return state, actions + asked + claimed
 
@@ -203,7 +206,9 @@ def step(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action,
 def _take(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action, ...]]:
     match event:
         case Configured(members, policy, ttl_s):
-            return replace(state, members=members, policy=policy, ttl_s=ttl_s), ()
+            # what we may have promised before a restart was as long as this configuration allows
+            claim_again_s = max(state.claim_again_s, state.started_s + promise_s(ttl_s))
+            return replace(state, members=members, policy=policy, ttl_s=ttl_s, claim_again_s=claim_again_s), ()
         case Ready(ready):
             return replace(state, ready=ready), ()
         case LeaseSeen():
@@ -211,22 +216,22 @@ def _take(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action
         case LockSeen():
             return _lock(state, event, now_s), ()
         case ClaimFailed():
-            return replace(state, claiming=False, claim_again_s=now_s + RANK_DELAY_S), ()
-        case Promised(sent_s, for_s):
-            if state.acting and state.policy == "failsafe":
-                return replace(state, peers_until_s=max(state.peers_until_s, sent_s + for_s - MARGIN_S)), ()
-            return state, ()
+            return replace(state, claiming=False, claim_again_s=max(state.claim_again_s, now_s + RANK_DELAY_S)), ()
+        case Promised(sent_s, for_s) if state.acting and state.policy == "failsafe":
+            return replace(state, peers_until_s=max(state.peers_until_s, sent_s + for_s - MARGIN_S)), ()
         case Asked():
             return _promise(state, event, now_s)
         case Stop():
             return replace(state, stopping=True), ()
-        case Tick():
+        case Promised() | Tick():  # pragma: no branch - there is no other event
             return state, ()
 
 
 def _lease(state: State, event: LeaseSeen) -> State:
     if event.granted:
-        return replace(state, lease_id=event.lease_id, lease_until_s=event.sent_s + event.ttl_s - MARGIN_S)
+        token = state.token if event.lease_id == state.lease_id else 0  # the lock goes with its lease
+        until_s = event.sent_s + event.ttl_s - MARGIN_S
+        return replace(state, lease_id=event.lease_id, lease_until_s=until_s, token=token)
     if event.lease_id != state.lease_id:
         return state
     if event.ttl_s <= 0:
@@ -254,12 +259,12 @@ def _lock(state: State, event: LockSeen, now_s: float) -> State:
 
 
 def _promise(state: State, event: Asked, now_s: float) -> tuple[State, tuple[Action, ...]]:
-    """Promise, unless we are about to claim: then the lock is free, so etcd has counted the asking router out."""
+    """Promise no more than a restart waits for, and nothing once the lock is free: etcd counted the asker out."""
     known = any(member.name == event.peer for member in state.members)
-    agreed = known and not state.acting and not state.claiming and not state.token and state.holder != ""
+    free = not state.acting and not state.claiming and not state.token and state.holder != ""
+    agreed = known and free and 0 < event.for_s <= promise_s(state.ttl_s)
     if agreed:
-        until_s = now_s + min(event.for_s, promise_s(state.ttl_s))
-        state = replace(state, promised_until_s=max(state.promised_until_s, until_s))
+        state = replace(state, promised_until_s=max(state.promised_until_s, now_s + event.for_s))
     return state, (Answer(event.peer, event.question, agreed),)
 
 
@@ -267,7 +272,7 @@ def _ask(state: State, now_s: float) -> tuple[State, tuple[Action, ...]]:
     """Ask the others once the lease is half over: a refresh is overdue by then."""
     for_s = promise_s(state.ttl_s)
     lease_fresh = state.token and state.lease_until_s - now_s > state.ttl_s / 2
-    if state.policy != "failsafe" or not state.acting or lease_fresh or now_s - state.asked_s < for_s / 5:
+    if state.policy != "failsafe" or not state.acting or lease_fresh or now_s - state.asked_s < for_s / 10:
         return state, ()
     peers = tuple(member.name for member in state.members if member.name != state.me)
     return replace(state, asked_s=now_s), (AskPeers(peers, for_s),)

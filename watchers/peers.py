@@ -1,4 +1,9 @@
-"""The channel between routers: ask all others not to claim, and answer when asked. UDP on every address they have."""
+"""The channel between routers: ask all others not to claim, and answer when asked. UDP on every address they have.
+
+asked    0.0     0.2     0.4     0.6     what each peer has promised holds from its newest answered question on,
+r2       yes     lost    yes             so the promise of all is as old as the oldest of these, here 0.2;
+r3       yes     yes     lost            a lost datagram costs only its own part
+"""
 
 import asyncio
 import logging
@@ -12,24 +17,19 @@ from clusterd.election import Answer, Asked, AskPeers, Promised
 from watchers.envelope import LARGEST_BYTES, Question, Reply, seal, unseal
 
 log = logging.getLogger("clusterd.peers")
-_KEPT_ROUNDS = 20
-
-
-@dataclass(slots=True)
-class _Round:
-    """One question to all others, and who has promised so far."""
-
-    missing: set[str]
-    sent_s: float
-    for_s: float
+_KEPT_QUESTIONS = 20
+_MOST_PATHS = 4
+_NEVER = float("-inf")
 
 
 @dataclass(slots=True)
 class _Asker:
-    """Where a question came from, for its answer."""
+    """The newest question of a peer: the paths that it came by, and what we answered, once we have."""
 
-    address: tuple[str, int]
+    number: int
     question: str
+    paths: list[tuple[str, int]]
+    answer: Reply | None = None
 
 
 @dataclass(slots=True)
@@ -38,13 +38,15 @@ class Peers(asyncio.DatagramProtocol):
 
     me: str
     heard: Callable[[Promised | Asked], None]
+    host: str = "0.0.0.0"  # noqa: S104 - every interface is a path to the others
     secret: bytes = b""
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     port: int = 0
     _transport: asyncio.DatagramTransport | None = None
-    _rounds: dict[str, _Round] = field(default_factory=dict)
+    _sent_s: dict[str, float] = field(default_factory=dict)  # when each question was sent, by its name
+    _promised: dict[str, float] = field(default_factory=dict)  # when each peer's newest answered question was sent
+    _asked: AskPeers = field(default_factory=lambda: AskPeers((), 0.0))
     _askers: dict[str, _Asker] = field(default_factory=dict)
-    _last_number: dict[str, int] = field(default_factory=dict)
 
     async def configure(self, secret: bytes, addresses: Mapping[str, Sequence[str]], port: int) -> None:
         """Take over the key, the other routers' addresses by name, and the port. Raises OSError where it is taken."""
@@ -52,7 +54,7 @@ class Peers(asyncio.DatagramProtocol):
         if port == self.port:
             return
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("0.0.0.0", port))  # noqa: S104 - every interface is a path to the others
+        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, port))
         self.close()
         self._transport, self.port = transport, port
 
@@ -68,20 +70,24 @@ class Peers(asyncio.DatagramProtocol):
         if not action.peers:
             self.heard(Promised(sent_s, action.for_s))
             return
+        if action != self._asked:
+            self._asked, self._sent_s, self._promised = action, {}, {}
         name = secrets.token_hex(8)
-        self._rounds[name] = _Round(set(action.peers), sent_s, action.for_s)
-        for old in list(self._rounds)[:-_KEPT_ROUNDS]:
-            del self._rounds[old]
+        self._sent_s[name] = sent_s
+        for old in list(self._sent_s)[:-_KEPT_QUESTIONS]:
+            del self._sent_s[old]
         question = Question(self.me, name, time.time_ns(), action.for_s)
         for peer in action.peers:
             for address in self.addresses.get(peer, ()):
                 self._send(question, (address, self.port))
 
     def answer(self, action: Answer) -> None:
-        """Answer a question on the path that it came by."""
+        """Answer a question on every path that it came by."""
         asker = self._askers.get(action.peer)
         if asker and asker.question == action.question:
-            self._send(Reply(self.me, action.question, action.agreed), asker.address)
+            asker.answer = Reply(self.me, action.question, action.agreed)
+            for path in asker.paths:
+                self._send(asker.answer, path)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take a datagram; what is not sealed with our key is not heard."""
@@ -89,12 +95,8 @@ class Peers(asyncio.DatagramProtocol):
         match message:
             case Question() if message.sender in self.addresses:
                 self._question(message, addr)
-            case Reply() if message.agreed and message.name in self._rounds:
-                waiting = self._rounds[message.name]
-                waiting.missing.discard(message.sender)
-                if not waiting.missing:
-                    del self._rounds[message.name]
-                    self.heard(Promised(waiting.sent_s, waiting.for_s))
+            case Reply() if message.agreed and message.name in self._sent_s and message.sender in self._asked.peers:
+                self._promise(message.sender, self._sent_s[message.name])
             case None:
                 log.warning("a datagram from %s is not from a router of this cluster", addr[0])
 
@@ -103,11 +105,24 @@ class Peers(asyncio.DatagramProtocol):
         log.debug("peer channel: %s", exc)
 
     def _question(self, question: Question, addr: tuple[str, int]) -> None:
-        if question.number < self._last_number.get(question.sender, 0):
-            return
-        self._last_number[question.sender] = question.number  # equal: the same question by another path
-        self._askers[question.sender] = _Asker(addr, question.name)
-        self.heard(Asked(question.sender, question.name, question.for_s))
+        """Hear each question once. A copy by another path is answered there too, and changes nothing."""
+        asker = self._askers.get(question.sender)
+        if asker is None or question.number > asker.number:
+            self._askers[question.sender] = _Asker(question.number, question.name, [addr])
+            self.heard(Asked(question.sender, question.name, question.for_s))
+        elif question.name == asker.question and addr not in asker.paths and len(asker.paths) < _MOST_PATHS:
+            asker.paths.append(addr)
+            if asker.answer:
+                self._send(asker.answer, addr)
+
+    def _promise(self, peer: str, sent_s: float) -> None:
+        before = self._oldest()
+        self._promised[peer] = max(sent_s, self._promised.get(peer, _NEVER))
+        if self._oldest() > before:
+            self.heard(Promised(self._oldest(), self._asked.for_s))
+
+    def _oldest(self) -> float:
+        return min(self._promised.get(peer, _NEVER) for peer in self._asked.peers)
 
     def _send(self, message: Question | Reply, address: tuple[str, int]) -> None:
         if self._transport and self.secret:
