@@ -1,0 +1,18 @@
+"""The configuration in etcd: read at one revision, changed by commits of one transaction each.
+
+    read ──► head, objects of its generation        compare: head is still the one that was read
+                 │                                   put:     changed objects, head, history record
+                 └── edited by somebody ──► commit ──► delete:  removed objects
+
+No reader ever sees half a commit. What stands under ``config/`` without a commit (somebody used etcdctl) is not
+believed: the head's hash over all objects tells, and the history gives the committed values back.
+
+A commit whose answer was lost is not repeated. A second transaction with the same guard (the barrier) rewrites
+one key with what it held: if it succeeds, the first was not done and never will be, however late it arrives; if not,
+the history says whose commit it is that stands there.
+"""
+
+from clusterd.configuration.committing import Extras, commit
+from clusterd.configuration.reading import Committed, changes_of, read, record, records
+
+__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "record", "records"]

@@ -1,0 +1,108 @@
+"""What is committed, read at one revision, and believed only where the head's hash says so."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from clusterd import document
+from clusterd.changes import Change, changes
+from clusterd.errors import ConfigError, Problem
+from clusterd.history import Head, Record, objects_hash, replayed
+from clusterd.keys import Keys
+from clusterd.model import Cluster
+from clusterd.store.contract import Entry, Snapshot, Store
+
+_T = TypeVar("_T", Head, Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What is committed, read at one revision of the store."""
+
+    head: Head
+    cluster: Cluster
+    objects: Mapping[str, Any]  # by name (``virtuals/web``), as they were committed
+    head_revision: int  # the head's mod revision: what the next commit is compared with
+    revision: int  # of the snapshot: watch from the next one
+    strays: tuple[str, ...] = ()  # objects whose value in etcd is not the committed one: somebody went past the commits
+
+    @property
+    def number(self) -> int:
+        """The number of the last commit."""
+        return self.head.number
+
+
+async def read(store: Store, keys: Keys) -> Committed | None:
+    """Return what is committed, None where nothing ever was.
+
+    Raises ConfigError, with the key as the path, where a value cannot be read or is not what was committed and the
+    history cannot give it back.
+    """
+    head = await store.get(keys.head)
+    while head is not None:
+        generation = parsed(Head, head).generation
+        snapshot = await store.snapshot(keys.head, keys.config(generation))
+        head = next((entry for entry in snapshot.entries if entry.key == keys.head), None)
+        if head is not None and parsed(Head, head).generation == generation:
+            return await _committed(store, keys, snapshot, head)
+    return None
+
+
+async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
+    """Return all records of the history, oldest first."""
+    snapshot = await store.snapshot(keys.history_prefix)
+    return tuple(parsed(Record, entry) for entry in snapshot.entries)
+
+
+async def record(store: Store, keys: Keys, number: int) -> Record | None:
+    """Return one record, None where there is none."""
+    entry = await store.get(keys.history(number))
+    return None if entry is None else parsed(Record, entry)
+
+
+async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry) -> Committed:
+    head = parsed(Head, entry)
+    prefix = keys.config(head.generation)
+    found = {e.key.removeprefix(prefix): _decoded(e.value) for e in snapshot.entries if e.key.startswith(prefix)}
+    objects: Mapping[str, Any] = found
+    if objects_hash(found) != head.config_hash:
+        past = [one for one in await records(store, keys) if one.number <= head.number]
+        objects = replayed(past)
+        if objects_hash(objects) != head.config_hash:
+            newer = [e.key for e in snapshot.entries if e.mod_revision > entry.mod_revision] or [prefix]
+            what = f"is not what commit {head.number} left here, and the history does not give that back"
+            raise ConfigError([Problem(0, key, what) for key in newer])
+    strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
+    try:
+        cluster = document.from_objects(objects)
+    except ConfigError as error:
+        raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
+    return Committed(head, cluster, objects, entry.mod_revision, snapshot.revision, tuple(strays))
+
+
+def _decoded(value: bytes) -> Any:
+    """Return what a value says; where it is no JSON, something that no committed object is."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value.hex()
+
+
+def parsed(kind: type[_T], entry: Entry) -> _T:
+    """Return the head or the record that a key holds; ConfigError, with the key as the path, where it holds none."""
+    try:
+        return kind.model_validate_json(entry.value)
+    except ValidationError as error:
+        wrong = [f"{'/'.join(map(str, d['loc']))}: {d['msg']}".removeprefix(": ") for d in error.errors()]
+        what = f"not a {kind.__name__.lower()} that clusterd wrote: {'; '.join(wrong)}"
+        raise ConfigError([Problem(0, entry.key, what)]) from error
+
+
+def changes_of(one: Record) -> tuple[Change, ...]:
+    """Return what a commit changed, for people."""
+    before = {name: change.before for name, change in one.changes.items() if change.before is not None}
+    after = {name: change.after for name, change in one.changes.items() if change.after is not None}
+    return changes(before, after)
