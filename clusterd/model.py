@@ -45,17 +45,17 @@ class Value(BaseModel):
 
 
 class NatRouter(Value):
-    """The floating gateway: the real servers' default route, carried by the active router (lvs.cf: nat_router)."""
+    """The floating gateway: the real servers' default route, carried by the active router."""
 
-    address: HostWithPrefix
-    interface: InterfaceName
+    address: HostWithPrefix = Field(description="the gateway's address and its network's prefix")
+    interface: InterfaceName = Field(description="interface on the real servers' side")
 
 
 class Masquerade(Value):
     """A private network whose hosts reach others through the active router, under its address on `interface`."""
 
-    source: Network
-    interface: InterfaceName
+    source: Network = Field(description="network whose packets are masqueraded")
+    interface: InterfaceName = Field(description="interface through which they leave")
 
 
 class Heartbeat(Value):
@@ -71,10 +71,12 @@ class Heartbeat(Value):
 class Settings(Value):
     """What holds for the whole cluster."""
 
-    forwarding: Forwarding = "nat"
-    nat_router: NatRouter | None = None
-    masquerade: tuple[Masquerade, ...] = ()
-    heartbeat: Heartbeat = Heartbeat()
+    forwarding: Forwarding = Field(
+        "nat", description="how packets reach the real servers unless one of them says otherwise"
+    )
+    nat_router: NatRouter | None = Field(None, description="the floating gateway of the real servers, for nat")
+    masquerade: tuple[Masquerade, ...] = Field((), description="networks whose hosts reach others through the routers")
+    heartbeat: Heartbeat = Field(Heartbeat(), description="how soon a silent router is taken for dead")
     on_store_loss: Literal["failsafe", "release", "hold"] = Field(
         "failsafe",
         description="what the active router does when etcd does not answer: failsafe stays while every other router "
@@ -86,8 +88,8 @@ class Settings(Value):
 class Router(Value):
     """An LVS router: its own fixed addresses, not the floating ones."""
 
-    public: Host
-    private: Host | None = None
+    public: Host = Field(description="the router's own address on the clients' side")
+    private: Host | None = Field(None, description="the router's own address on the real servers' side")
     priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
         100, description="who claims first when several could; a running holder is never displaced"
     )
@@ -96,36 +98,42 @@ class Router(Value):
 class Timing(Value):
     """How often a real server is checked, and how many results change the verdict."""
 
-    interval_s: Seconds = Field(2.0, description="seconds from one check to the next (lvs.cf: timeout)")
-    timeout_s: Seconds = Field(1.0, description="seconds that one check may take (lvs.cf: timeout)")
-    fall: Count = Field(2, description="failures in a row that take a server out")
-    rise: Count = Field(2, description="successes in a row that bring it back")
+    interval_s: Seconds = Field(2.0, description="seconds from one check to the next")
+    timeout_s: Seconds = Field(1.0, description="seconds that one check may take")
+    fall: Count = Field(
+        2, description="failures in a row that take a server out", json_schema_extra={"x-unit": "checks"}
+    )
+    rise: Count = Field(2, description="successes in a row that bring it back", json_schema_extra={"x-unit": "checks"})
     reentry_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
-        0.0, description="seconds that a failed server must be good again before it returns (lvs.cf: reentry)"
+        0.0, description="seconds that a failed server must be good again before it returns"
     )
 
 
 class TcpCheck(Timing):
     """Good when the port accepts a connection."""
 
-    type: Literal["tcp"]
+    type: Literal["tcp"] = Field(description="connects")
 
 
 class HttpCheck(Timing):
     """Good when a GET is answered with one of the status codes."""
 
-    type: Literal["http"]
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2048)] = "/"
+    type: Literal["http"] = Field(description="asks for a page")
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2048)] = Field(
+        "/", description="what is asked for: path and query"
+    )
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\[\]-]+$", max_length=255)] | None = Field(
         None, description="the Host header; the server's address by default"
     )
-    status: tuple[Annotated[int, Field(ge=100, le=599, strict=True)], ...] = Field((200,), min_length=1)
+    status: tuple[Annotated[int, Field(ge=100, le=599, strict=True)], ...] = Field(
+        (200,), min_length=1, description="status codes that are good"
+    )
 
 
 class SendExpectCheck(Timing):
-    """Good when what comes back begins with `expect` (lvs.cf: send, expect, use_regex)."""
+    """Good when what comes back begins with `expect`."""
 
-    type: Literal["send_expect"]
+    type: Literal["send_expect"] = Field(description="holds a short conversation")
     send: Text | None = Field(None, description=r"sent after connecting; \n \r \t \\ \' are translated when it is sent")
     expect: Text | None = Field(None, description="what must come back; * means anything, but something")
     regex: Flag = Field(False, description="expect is a regular expression, searched for in what comes back")
@@ -148,54 +156,60 @@ Check = Annotated[TcpCheck | HttpCheck | SendExpectCheck, Field(discriminator="t
 class Load(Value):
     """Where the load of the real servers is read from. Without one the configured weights apply."""
 
-    source: Literal["none", "ssh", "rup", "ruptime", "agent", "http"] = "none"
+    source: Literal["none", "ssh", "rup", "ruptime", "agent", "http"] = Field(
+        "none", description="how it is read; none keeps the configured weights"
+    )
 
 
 class Persistence(Value):
     """Connections of one client (or of one network of clients) stay with one real server."""
 
-    timeout_s: Annotated[int, Field(ge=1, le=2678400, strict=True)] = 300
+    timeout_s: Annotated[int, Field(ge=1, le=2678400, strict=True)] = Field(
+        300, description="seconds that a client stays with its server after its last connection"
+    )
     prefix: Annotated[int, Field(ge=1, le=32, strict=True)] = Field(
-        32, description="how many bits of a client's address count (lvs.cf: pmask)"
+        32, description="how many bits of a client's address count", json_schema_extra={"x-unit": "bits"}
     )
 
 
 class Server(Value):
     """A real server behind one virtual server."""
 
-    address: Host
+    address: Host = Field(description="the real server's address")
     port: Port | None = Field(None, description="the virtual server's port by default")
-    weight: Weight = 1
-    enabled: Flag = True
+    weight: Weight = Field(
+        1, description="its share of new connections, relative to the others; 0 keeps only those that it has"
+    )
+    enabled: Flag = Field(True, description="whether it is checked and used")
     forwarding: Forwarding | None = Field(None, description="the virtual server's way by default")
 
 
 class Virtual(Value):
     """A virtual server: one address and port that clients use, and the real servers behind it."""
 
-    address: HostWithPrefix
-    interface: InterfaceName
-    port: Port
-    protocol: Protocol = "tcp"
-    scheduler: Scheduler = "wlc"
+    address: HostWithPrefix = Field(description="the VIP and its network's prefix; 32 where none is given")
+    interface: InterfaceName = Field(description="interface that carries the VIP")
+    port: Port = Field(description="port that clients connect to")
+    protocol: Protocol = Field("tcp", description="protocol of the clients' connections")
+    scheduler: Scheduler = Field("wlc", description="how a real server is chosen for a connection: ipvsadm(8), -s")
     forwarding: Forwarding | None = Field(None, description="the cluster's way by default")
-    persistence: Persistence | None = None
-    enabled: Flag = True
-    quiesce: Flag = Field(
-        False, description="a failed server keeps its connections at weight 0 (lvs.cf: quiesce_server)"
+    persistence: Persistence | None = Field(
+        None, description="keeps a client with one real server; without it every connection is scheduled by itself"
     )
+    enabled: Flag = Field(True, description="whether it is served and its address carried")
+    quiesce: Flag = Field(False, description="a failed server keeps its connections at weight 0")
     sorry_server: Host | None = Field(None, description="used while no real server is available")
-    check: Check = TcpCheck(type="tcp")
-    load: Load = Load()
-    servers: Mapping[Name, Server] = {}
+    check: Check = Field(TcpCheck(type="tcp"), description="how its real servers are checked")
+    load: Load = Field(Load(), description="where the load of its real servers is read from")
+    servers: Mapping[Name, Server] = Field({}, description="its real servers, by name")
 
 
 class Cluster(Value):
     """A whole cluster: what one document says."""
 
-    settings: Settings = Field(Settings(), alias="cluster")
-    routers: Mapping[Name, Router] = {}
-    virtuals: Mapping[Name, Virtual] = {}
+    settings: Settings = Field(Settings(), alias="cluster", description="what holds for the whole cluster")
+    routers: Mapping[Name, Router] = Field({}, description="the LVS routers, by name")
+    virtuals: Mapping[Name, Virtual] = Field({}, description="the virtual servers, by name")
 
 
 def forwarding(cluster: Cluster, virtual: Virtual, server: Server) -> Forwarding:
