@@ -283,7 +283,7 @@ def _claim(state: State, now_s: float) -> tuple[State, tuple[Action, ...]]:
     if state.acting:
         delay_s = 0  # by promises: nobody else may have it
     lease_lives = state.lease_until_s > now_s
-    waits = now_s < max(state.free_since_s + delay_s, state.promised_until_s, state.claim_again_s)
+    waits = now_s < max(state.free_since_s, state.promised_until_s, state.claim_again_s) + delay_s
     known = any(member.name == state.me for member in state.members)
     if state.holder != "" or state.claiming or state.stopping or waits or not lease_lives or not known:
         return state, ()

@@ -226,17 +226,17 @@ virtual web {
 BAD = {
     "an unknown key": (
         DOCUMENT.replace("scheduler", "schedular"),
-        "line 14: virtuals/web/schedular: unknown key; did you mean scheduler?",
+        "line 15: virtuals/web/schedular: unknown key; did you mean scheduler?",
     ),
     "a duplicate VIP": (
         DOCUMENT + "  two: {address: 1.2.3.1/24, interface: eth0, port: 80}\n",
-        "line 20: virtuals/two/address: tcp 1.2.3.1:80 is already virtuals/web",
+        "line 21: virtuals/two/address: tcp 1.2.3.1:80 is already virtuals/web",
     ),
     "a weight below zero": (
         DOCUMENT.replace("weight: 2", "weight: -1"),
-        "line 17: virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -1",
+        "line 18: virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -1",
     ),
-    "a port out of range": (DOCUMENT.replace("port: 80", "port: 99999"), "line 12: virtuals/web/port"),
+    "a port out of range": (DOCUMENT.replace("port: 80", "port: 99999"), "line 13: virtuals/web/port"),
     "invalid YAML": (DOCUMENT.replace("servers:", "servers: ["), "line 19: not valid YAML: did not find expected"),
     "an unknown command in lvs.cf": (LVS_CF, "line 5: virtual web/adress: unknown command; did you mean address?"),
 }
