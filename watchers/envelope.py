@@ -49,7 +49,7 @@ def unseal(datagram: bytes, secret: bytes) -> Question | Reply | None:
         return None
     try:
         return _message(json.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
