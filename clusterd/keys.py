@@ -39,6 +39,15 @@ class Keys:
         return f"{self.history_prefix}{number:08d}"
 
     @property
+    def pending_prefix(self) -> str:
+        """The prefix of all commits that are undone by themselves."""
+        return self.prefix + "pending/"
+
+    def pending(self, number: int) -> str:
+        """When and why a commit is undone, zero-padded so that keys sort by number."""
+        return f"{self.pending_prefix}{number:08d}"
+
+    @property
     def active_prefix(self) -> str:
         """The prefix of the active-router locks."""
         return self.prefix + "active/"

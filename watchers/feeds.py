@@ -83,7 +83,7 @@ async def lock(store: Store, key: str, put: Callable[[LockSeen], None]) -> None:
             if change.key == key:
                 put(lock_seen(batch.revision, None if isinstance(change, Deleted) else change))
 
-    await _follow(store, key, listed, changed)
+    await follow(store, key, listed, changed)
 
 
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
@@ -95,15 +95,16 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
         except ConfigError as error:
             put(error)
 
-    await _follow(store, keys.head, look, look)
+    await follow(store, keys.head, look, look)
 
 
-async def _follow(
+async def follow(
     store: Store,
     prefix: str,
     listed: Callable[[Snapshot], Awaitable[None]],
     changed: Callable[[Batch], Awaitable[None]],
 ) -> None:
+    """Read everything under a prefix, then tell each change; read it again now and then and after every trouble."""
     trouble = Trouble(f"watching {prefix}")
     while True:
         try:

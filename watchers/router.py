@@ -39,6 +39,7 @@ from watchers.problems import Problems
 from watchers.publisher import Publisher
 from watchers.status import Status, notices
 from watchers.tasks import Tasks
+from watchers.undoer import Undoer
 
 log = logging.getLogger("clusterd.router")
 
@@ -88,6 +89,7 @@ class Router:
             self._tasks,
         )
         self._lock = Lock(store, keys.active(), name)
+        self._undoer = Undoer(store, keys, lambda: self._state.acting, self._problems)
         self._publisher = Publisher(store)
         self._prober = ProberLink(self._events.put_nowait)
         self._peers = Peers(name, self._events.put_nowait)
@@ -123,6 +125,8 @@ class Router:
         self._tasks.supervise("lock", lambda: feeds.lock(self._store, self._keys.active(), put))
         self._tasks.supervise("commits", lambda: feeds.commits(self._store, self._keys, put))
         self._tasks.supervise("publisher", self._publisher.run)
+        self._tasks.supervise("pending commits", self._undoer.watch)
+        self._tasks.supervise("undoing", self._undoer.run)
         self._tasks.supervise("clock", self._clock)
         self._tasks.supervise("decisions", self._decide)
 

@@ -4,20 +4,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusterd import configuration, document
+from clusterd import configuration, document, undoing
 from clusterd import desired as wish
 from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.dataplane.memory import MemoryPlane
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
+from clusterd.pending import Pending
 from clusterd.plane import Address, Destination, DestinationKey, Failure, Key, Operation, Service, ServiceKey
 from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
@@ -288,3 +289,18 @@ async def test_an_object_that_the_kernel_refuses_is_told_and_the_rest_is_applied
     rig.kernel.refused.clear()
     await rig.told(lambda status: status["converged"] and not status["problems"])
     assert rig.items(Destination)
+
+
+async def test_a_commit_that_nobody_confirms_is_undone(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    soon = Pending(number=2, due=datetime.now(UTC) + timedelta(seconds=1), reason="confirm")
+    changed = document.parse(DOCUMENT.format(port=rig.port).replace("weight: 2", "weight: 7"))
+    await configuration.commit(rig.store, KEYS, base, changed, signed(), **undoing.riders(KEYS, soon))
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [7])
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [2])
+    await rig.told(lambda status: status["applied"] == 3)
+    record = await configuration.record(rig.store, KEYS, 3)
+    assert record is not None
+    assert record.message == "undoes commit 2, which was not confirmed in time"
