@@ -18,6 +18,7 @@ _ETHERTYPE_ARP = 0x0806
 _ETHERTYPE_IP = 0x0800
 _BROADCAST = b"\xff" * 6
 _REQUEST, _REPLY = 1, 2
+_LATE_S = 0.05  # what the election's margin leaves beside the kernel's sweep
 _GONE = "its time was over before it could be added"
 
 
@@ -52,41 +53,61 @@ class Addresses:
         """Let existing addresses live until `until_s`."""
         wanted = {address.key: address for address in addresses}
         present = self.read(Scope(addresses=frozenset(wanted)))
-        results = (self._replace(Operation(Verb.SET, a), a, until_s) for key, a in wanted.items() if key in present)
+        same = (address for key, address in wanted.items() if present.get(key) == address)
+        results = (self._replace(Operation(Verb.SET, address), address, until_s) for address in same)
         return [failure for failure in results if failure]
 
     def _replace(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
         index = self._index(address.interface)
         if not index:
             return Failure(operation, os.strerror(ENODEV))
-        lifetime = lifetime_s(until_s, boottime_s())  # the clock is read as late as possible
-        if not lifetime:
-            return Failure(operation, _GONE)
-        try:
-            self._route.addr(
-                "replace",
-                index=index,
-                address=str(address.address.ip),
-                prefixlen=address.address.network.prefixlen,
-                valid_lft=lifetime,
-                preferred_lft=lifetime,
-            )
-        except NetlinkError as error:
-            return Failure(operation, os.strerror(error.code))
-        return None
+        lifetime = lifetime_s(until_s, boottime_s())  # the clock is read as late as possible, and again afterwards
+        while lifetime:
+            try:
+                self._set(index, address, lifetime)
+            except NetlinkError as error:
+                return Failure(operation, os.strerror(error.code))
+            if boottime_s() + lifetime <= until_s + _LATE_S:
+                return None
+            lifetime = lifetime_s(until_s, boottime_s())  # we stood still in between: too much was given
+            if not lifetime:
+                self._delete(operation, address)
+        return Failure(operation, _GONE)
+
+    def _set(self, index: int, address: Address, lifetime: int) -> None:
+        self._route.addr(
+            "replace",
+            index=index,
+            address=str(address.address.ip),
+            prefixlen=address.address.network.prefixlen,
+            valid_lft=lifetime,
+            preferred_lft=lifetime,
+        )
 
     def _delete(self, operation: Operation, address: Address) -> Failure | None:
+        """Remove the address, whatever its prefix is by now."""
         index = self._index(address.interface)
         if not index:
             return None
         try:
-            self._route.addr(
-                "del", index=index, address=str(address.address.ip), prefixlen=address.address.network.prefixlen
-            )
+            if not self._deleted(index, address):
+                found = self.read(Scope(addresses=frozenset({address.key}))).values()
+                for other in (item for item in found if isinstance(item, Address)):
+                    self._deleted(index, other)
         except NetlinkError as error:
-            if error.code not in (EADDRNOTAVAIL, ESRCH):
-                return Failure(operation, os.strerror(error.code))
+            return Failure(operation, os.strerror(error.code))
         return None
+
+    def _deleted(self, index: int, address: Address) -> bool:
+        """Remove the address of exactly this prefix; return whether there was one. Raises NetlinkError."""
+        prefix = address.address.network.prefixlen
+        try:
+            self._route.addr("del", index=index, address=str(address.address.ip), prefixlen=prefix)
+        except NetlinkError as error:
+            if error.code in (EADDRNOTAVAIL, ESRCH):
+                return False
+            raise
+        return True
 
     def _index(self, interface: str) -> int:
         try:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from errno import EINVAL, ESRCH
+from errno import ENOENT, ESRCH
 
 from clusterd.dataplane.lifetime import lifetime_s
 from clusterd.desired import SYSCTLS
@@ -50,7 +50,7 @@ class MemoryPlane:
     def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
         """Let existing addresses live until `until_s`."""
         self._sweep()
-        present = [address for address in addresses if address.key in self.items]
+        present = [address for address in addresses if self.items.get(address.key) == address]
         failures = (self._apply(Operation(Verb.SET, address), until_s) for address in present)
         return tuple(failure for failure in failures if failure)
 
@@ -67,9 +67,9 @@ class MemoryPlane:
         if isinstance(item, Destination) and verb is not Verb.DELETE and item.key.service not in self.items:
             return Failure(operation, os.strerror(ESRCH))
         if isinstance(item, Service | Destination) and verb is Verb.SET and item.key not in self.items:
-            return Failure(operation, os.strerror(ESRCH))
+            return Failure(operation, os.strerror(ESRCH if isinstance(item, Service) else ENOENT))
         if isinstance(item, Sysctl) and item.key not in _KNOWN:
-            return Failure(operation, os.strerror(EINVAL))
+            return Failure(operation, os.strerror(ENOENT))
         if isinstance(item, Address) and verb is not Verb.DELETE:
             lifetime = lifetime_s(until_s, self._now())
             if not lifetime:

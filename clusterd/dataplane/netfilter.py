@@ -37,7 +37,7 @@ def read() -> Netfilter | None:
         raise ApplyError(f"nft list table ip {TABLE}: {listed.stderr.strip()}")
     try:
         objects = json.loads(listed.stdout)["nftables"]
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise ApplyError(f"nft list table ip {TABLE}: its answer is not what nft 1.0 prints: {error}") from error
     return decode(objects)
 

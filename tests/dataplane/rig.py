@@ -1,0 +1,122 @@
+"""Something to try a data plane on: the one in memory with a clock of its own, or a kernel's network namespace.
+
+In the namespace there is an interface ``wan``; its other end is ``peer`` in a second namespace.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Protocol
+
+from clusterd.clock import boottime_s
+from clusterd.dataplane.contract import DataPlane
+from clusterd.dataplane.kernel import Kernel
+from clusterd.dataplane.memory import MemoryPlane
+from clusterd.model import Forwarding
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Destination,
+    DestinationKey,
+    Failure,
+    Item,
+    Key,
+    Operation,
+    Scope,
+    Service,
+    ServiceKey,
+    Verb,
+)
+from tests.lab.namespaces import enter, ip
+
+HERE, THERE = "plane", "neighbour"
+WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
+FOREIGN = ServiceKey("tcp", IPv4Address("9.9.9.9"), 80)
+VIP = Address("wan", IPv4Interface("1.2.3.1/24"))
+SECOND = Address("wan", IPv4Interface("1.2.3.4/24"))
+SCOPE = Scope(frozenset({WEB.address}), frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}))
+
+
+def real(number: int, weight: int = 1, way: Forwarding = "nat", service: ServiceKey = WEB) -> Destination:
+    """Return a real server behind a service."""
+    return Destination(DestinationKey(service, IPv4Address(0xC0A80000 + number), 80), way, weight)
+
+
+class Rig(Protocol):
+    """A data plane, its clock, and short words for what tests do with it."""
+
+    plane: DataPlane
+
+    def now_s(self) -> float: ...
+
+    def wait(self, seconds: float) -> None: ...
+
+
+class MemoryRig:
+    """A plane in memory, whose time passes when it is told to."""
+
+    def __init__(self) -> None:
+        self._now_s = 1000.0
+        self.plane: DataPlane = MemoryPlane(self.now_s)
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def wait(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
+class InNamespace:
+    """A kernel that lives in one thread, as in the router service; the thread is inside the namespace."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(HERE,))
+        self._kernel = self._thread.submit(Kernel).result()
+
+    def read(self, scope: Scope) -> dict[Key, Item]:
+        return self._thread.submit(self._kernel.read, scope).result()
+
+    def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        return self._thread.submit(self._kernel.apply, operations, until_s).result()
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
+        return self._thread.submit(self._kernel.renew, addresses, until_s).result()
+
+    def announce(self, addresses: Iterable[Address]) -> None:
+        self._thread.submit(self._kernel.announce, addresses).result()
+
+    def close(self) -> None:
+        self._thread.submit(self._kernel.close).result()
+        self._thread.shutdown()
+
+
+class KernelRig:
+    """A kernel's own namespace and its neighbour."""
+
+    def __init__(self) -> None:
+        ip([f"netns add {HERE}", f"netns add {THERE}"])
+        ip([f"link add wan type veth peer name peer netns {THERE}", "link set wan up", "link set lo up"], HERE)
+        ip(["link set peer up"], THERE)
+        self.plane: DataPlane = InNamespace()
+
+    def now_s(self) -> float:
+        return boottime_s()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        self.plane.close()
+        ip([f"netns del {HERE}", f"netns del {THERE}"])
+
+
+def do(rig: Rig, verb: Verb, *items: Item, for_s: float = 60) -> tuple[Failure, ...]:
+    """Apply one verb to items."""
+    return rig.plane.apply([Operation(verb, item) for item in items], rig.now_s() + for_s)
+
+
+def there(rig: Rig, *kinds: type[Item]) -> set[Item]:
+    """Return what a reading shows, of these kinds."""
+    wanted = kinds or (Service, Destination, Address)
+    return {item for item in rig.plane.read(SCOPE).values() if isinstance(item, wanted)}

@@ -1,0 +1,215 @@
+"""What every data plane does, on the one in memory and on a real kernel alike."""
+
+import itertools
+import os
+from errno import ENOENT, ESRCH
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from clusterd.desired import SYSCTLS
+from clusterd.model import Forwarding
+from clusterd.plan import plan
+from clusterd.plane import (
+    Address,
+    Destination,
+    Item,
+    Masquerade,
+    Netfilter,
+    Scope,
+    Service,
+    Sysctl,
+    Verb,
+    plane,
+)
+from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, Rig, do, real, there
+
+SERVICE = Service(WEB, "wlc")
+WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+NAT = Netfilter((Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")))
+
+
+def test_a_service_changes_in_place_from_anything_to_anything(rig: Rig) -> None:
+    forms = [
+        SERVICE,
+        Service(WEB, "rr"),
+        Service(WEB, "rr", 300),
+        Service(WEB, "rr", 60, 24),
+        Service(WEB, "sh", 2678400, 1),
+    ]
+    assert do(rig, Verb.ADD, SERVICE, real(1)) == ()
+    for before, after in itertools.permutations(forms, 2):
+        assert do(rig, Verb.SET, before) == ()
+        assert do(rig, Verb.SET, after) == ()
+        assert there(rig) == {after, real(1)}
+
+
+def test_a_destination_changes_in_place_from_anything_to_anything(rig: Rig) -> None:
+    forms = [real(1, weight, way) for weight in (0, 1, 65535) for way in WAYS]
+    assert do(rig, Verb.ADD, SERVICE, real(1), real(2, 7)) == ()
+    for before, after in itertools.permutations(forms, 2):
+        assert do(rig, Verb.SET, before) == ()
+        assert do(rig, Verb.SET, after) == ()
+        assert there(rig) == {SERVICE, after, real(2, 7)}
+
+
+def test_an_add_of_what_exists_says_how_it_is_afterwards(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, SERVICE, real(1), VIP, NAT) == ()
+    other = (Service(WEB, "rr", 60, 24), real(1, 5, "direct"))
+    assert do(rig, Verb.ADD, *other, VIP, NAT) == ()
+    assert there(rig) == {*other, VIP}
+
+
+def test_a_delete_of_what_is_not_there_is_no_failure(rig: Rig) -> None:
+    away = Address("away", VIP.address)
+    assert do(rig, Verb.DELETE, VIP, away, NAT, real(1), SERVICE) == ()
+    assert do(rig, Verb.ADD, SERVICE) == ()
+    assert do(rig, Verb.DELETE, real(1)) == ()
+    assert there(rig) == {SERVICE}
+
+
+def test_a_deleted_service_takes_its_destinations_along(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, SERVICE, real(1), real(2)) == ()
+    assert do(rig, Verb.DELETE, SERVICE) == ()
+    assert there(rig) == set()
+    assert do(rig, Verb.ADD, SERVICE) == ()
+    assert there(rig) == {SERVICE}
+
+
+def test_what_is_refused_is_told_with_its_reason_and_the_rest_is_done(rig: Rig) -> None:
+    orphan = real(1, service=FOREIGN)
+    failures = do(rig, Verb.ADD, SERVICE, orphan, real(1), real(2))
+    assert [(f.operation.item, f.reason) for f in failures] == [(orphan, os.strerror(ESRCH))]
+    assert there(rig) == {SERVICE, real(1), real(2)}
+
+
+def test_a_set_of_what_is_not_there_is_refused(rig: Rig) -> None:
+    assert [f.reason for f in do(rig, Verb.SET, SERVICE)] == [os.strerror(ESRCH)]
+    assert do(rig, Verb.ADD, SERVICE) == ()
+    assert [f.reason for f in do(rig, Verb.SET, real(1))] == [os.strerror(ENOENT)]
+    assert there(rig) == {SERVICE}
+
+
+def test_others_services_and_addresses_are_neither_seen_nor_touched(rig: Rig) -> None:
+    theirs = (Service(FOREIGN, "rr"), real(1, service=FOREIGN), Address("wan", IPv4Interface("9.9.9.9/24")))
+    assert do(rig, Verb.ADD, *theirs) == ()
+    assert there(rig) == set()
+    assert do(rig, Verb.ADD, SERVICE, real(1), VIP) == ()
+    assert do(rig, Verb.DELETE, SERVICE, VIP) == ()
+    wide = Scope(SCOPE.vips | {FOREIGN.address}, SCOPE.addresses | {theirs[2].key})
+    left = {item for item in rig.plane.read(wide).values() if isinstance(item, Service | Destination | Address)}
+    assert left == set(theirs)
+
+
+def test_a_whole_plan_makes_the_plane_what_is_desired_and_back(rig: Rig) -> None:
+    empty = rig.plane.read(SCOPE)
+    wanted = plane(*SYSCTLS, NAT, SERVICE, real(1, 3), real(2, 0, "direct"), VIP, SECOND)
+    for target in (wanted, empty):
+        assert rig.plane.apply(plan(rig.plane.read(SCOPE), target), rig.now_s() + 60) == ()
+        assert plan(rig.plane.read(SCOPE), target) == ()
+
+
+def test_three_thousand_destinations_go_in_one_batch(rig: Rig) -> None:
+    many = [real(n) for n in range(1, 3001)]
+    orphan = real(1, service=FOREIGN)
+    failures = do(rig, Verb.ADD, SERVICE, *many[:1500], orphan, *many[1500:])
+    assert [f.operation.item for f in failures] == [orphan]
+    assert there(rig, Destination) == set(many)
+    assert do(rig, Verb.SET, *(real(n, 2) for n in range(1, 3001))) == ()
+    assert do(rig, Verb.ADD, *(real(n, 3) for n in range(1, 3001))) == ()
+    assert there(rig, Destination) == {real(n, 3) for n in range(1, 3001)}
+    assert do(rig, Verb.DELETE, *many) == ()
+    assert there(rig, Destination) == set()
+
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+
+
+def test_an_address_is_gone_after_the_whole_seconds_of_its_claim(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP, for_s=1.4) == ()
+    rig.wait(0.7)
+    assert there(rig, Address) == {VIP}
+    rig.wait(0.7)
+    assert there(rig, Address) == set()
+
+
+def test_an_address_that_is_renewed_stays_without_a_gap(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP, for_s=1.4) == ()
+    for _ in range(4):
+        rig.wait(0.6)
+        assert rig.plane.renew([VIP], rig.now_s() + 1.4) == ()
+        assert there(rig, Address) == {VIP}
+    rig.wait(1.4)
+    assert there(rig, Address) == set()
+
+
+def test_what_is_missing_is_not_renewed(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP) == ()
+    wider = Address("wan", IPv4Interface("1.2.3.1/16"))
+    assert rig.plane.renew([SECOND, wider], rig.now_s() + 60) == ()
+    assert there(rig, Address) == {VIP}
+
+
+@pytest.mark.parametrize("for_s", [-1.0, 0.0, 0.9, float("-inf")])
+def test_an_address_is_not_added_and_not_renewed_when_its_time_is_over(rig: Rig, for_s: float) -> None:
+    (failure,) = do(rig, Verb.ADD, VIP, for_s=for_s)
+    assert failure.reason == "its time was over before it could be added"
+    assert there(rig, Address) == set()
+    assert do(rig, Verb.ADD, VIP, for_s=1.4) == ()
+    (failure,) = rig.plane.renew([VIP], rig.now_s() + for_s)
+    assert failure.operation.item == VIP
+    assert do(rig, Verb.DELETE, VIP, for_s=for_s) == ()
+    assert there(rig, Address) == set()
+
+
+def test_a_claim_without_end_gives_an_address_that_is_there(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP, for_s=float("inf")) == ()
+    assert there(rig, Address) == {VIP}
+
+
+def test_a_changed_prefix_is_a_delete_and_an_add(rig: Rig) -> None:
+    wider = Address("wan", IPv4Interface("1.2.3.1/16"))
+    assert do(rig, Verb.ADD, VIP) == ()
+    assert rig.plane.apply(plan(plane(VIP), plane(wider)), rig.now_s() + 60) == ()
+    assert there(rig, Address) == {wider}
+
+
+def test_an_address_goes_whatever_prefix_it_is_told_to_have(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP) == ()
+    assert do(rig, Verb.DELETE, Address("wan", IPv4Interface("1.2.3.1/16"))) == ()
+    assert there(rig, Address) == set()
+
+
+def test_the_last_address_of_a_network_stays_when_the_first_one_goes(rig: Rig) -> None:
+    assert do(rig, Verb.SET, *SYSCTLS) == ()
+    assert do(rig, Verb.ADD, VIP, SECOND) == ()
+    assert do(rig, Verb.DELETE, VIP) == ()
+    assert there(rig, Address) == {SECOND}
+
+
+# --- netfilter and kernel settings --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [NAT, Netfilter(()), Netfilter(NAT.masquerades[:1])])
+def test_the_table_reads_back_as_it_was_written(rig: Rig, table: Netfilter) -> None:
+    assert there(rig, Netfilter) == set()
+    assert do(rig, Verb.ADD, NAT) == ()
+    assert do(rig, Verb.SET, table) == ()
+    assert there(rig, Netfilter) == {table}
+    assert do(rig, Verb.DELETE, table) == ()
+    assert there(rig, Netfilter) == set()
+
+
+def test_the_kernels_settings_are_read_and_set(rig: Rig) -> None:
+    before: set[Item] = {Sysctl(setting.name, "0") for setting in SYSCTLS}
+    assert do(rig, Verb.SET, *before) == ()
+    assert there(rig, Sysctl) == before
+    assert do(rig, Verb.SET, *SYSCTLS) == ()
+    assert there(rig, Sysctl) == set(SYSCTLS)
+
+
+def test_a_setting_that_the_kernel_does_not_have_is_refused(rig: Rig) -> None:
+    unknown = Sysctl("ipv4/no_such_thing", "1")
+    (failure,) = do(rig, Verb.SET, unknown)
+    assert failure.operation.item == unknown
+    assert unknown not in there(rig, Sysctl)

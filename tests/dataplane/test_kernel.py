@@ -1,0 +1,170 @@
+"""What only a real kernel can show: others' things beside ours, announcements on the wire, repairs of our table."""
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ENODEV
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from clusterd.dataplane import addresses
+from clusterd.desired import SYSCTLS
+from clusterd.plan import plan
+from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, Sysctl, Verb, plane
+from tests.dataplane.rig import HERE, SECOND, THERE, VIP, WEB, KernelRig, do, real, there
+from tests.lab.namespaces import call, run
+
+pytestmark = pytest.mark.lab
+NAT = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), "wan"),))
+
+
+def command(*words: str, text: str = "") -> str:
+    done = run(HERE, words, input_text=text)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_services_by_mark_of_ipv6_and_of_sctp_are_others(kernel: KernelRig) -> None:
+    theirs = "-A -f 7 -s rr\n-A -t [2001:db8::1]:80 -s rr\n-a -t [2001:db8::1]:80 -r [2001:db8::2]:80 -m\n"
+    command("ipvsadm", "-R", text=theirs + f"-A --sctp-service {WEB.address}:80 -s rr\n")
+    before = command("ipvsadm", "-Sn")
+    assert do(kernel, Verb.ADD, Service(WEB, "wlc"), real(1)) == ()
+    assert there(kernel) == {Service(WEB, "wlc"), real(1)}
+    assert do(kernel, Verb.DELETE, Service(WEB, "wlc")) == ()
+    assert command("ipvsadm", "-Sn") == before
+
+
+def test_what_ipvsadm_made_reads_as_what_we_would_make(kernel: KernelRig) -> None:
+    service = f"-A -t {WEB.address}:80 -s sh -p 60 -M 255.255.255.0\n"
+    server = f"-a -t {WEB.address}:80 -r 192.168.0."
+    servers = f"{server}1:80 -m -w 1\n{server}2:80 -g -w 2\n{server}3:80 -i -w 3\n"
+    command("ipvsadm", "-R", text=service + servers)
+    expected = {Service(WEB, "sh", 60, 24), real(1, 1, "nat"), real(2, 2, "direct"), real(3, 3, "tunnel")}
+    assert there(kernel) == expected
+
+
+def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:
+    (failure,) = do(kernel, Verb.ADD, Address("away", VIP.address))
+    assert failure.reason == os.strerror(ENODEV)
+    assert do(kernel, Verb.DELETE, Address("away", VIP.address)) == ()
+
+
+def test_without_the_setting_an_address_would_take_its_neighbours_along(kernel: KernelRig) -> None:
+    assert do(kernel, Verb.SET, *SYSCTLS, Sysctl("ipv4/conf/all/promote_secondaries", "0")) == ()
+    command("sysctl", "-qw", "net.ipv4.conf.wan.promote_secondaries=0")
+    assert do(kernel, Verb.ADD, VIP, SECOND) == ()
+    assert do(kernel, Verb.DELETE, VIP) == ()
+    assert there(kernel, Address) == set()
+
+
+def test_the_lifetime_never_exceeds_the_claim(kernel: KernelRig) -> None:
+    assert do(kernel, Verb.ADD, VIP, for_s=7.5) == ()
+    (link,) = json.loads(command("ip", "-j", "-4", "address", "show", "dev", "wan"))
+    (address,) = link["addr_info"]
+    assert address["valid_life_time"] <= 7
+    assert address["preferred_life_time"] <= 7
+    assert do(kernel, Verb.ADD, VIP, for_s=3.5) == ()
+    (link,) = json.loads(command("ip", "-j", "-4", "address", "show", "dev", "wan"))
+    assert link["addr_info"][0]["valid_life_time"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("clock_s", "until_s", "left"),
+    [((100.0, 105.0, 105.0), 103.0, set()), ((100.0, 101.0, 101.0, 101.0), 103.5, {VIP})],
+)
+def test_whoever_stood_still_between_clock_and_kernel_takes_back_what_was_too_much(
+    kernel: KernelRig, monkeypatch: pytest.MonkeyPatch, clock_s: tuple[float, ...], until_s: float, left: set[Address]
+) -> None:
+    clock = iter(clock_s)
+    monkeypatch.setattr(addresses, "boottime_s", lambda: next(clock))
+    failures = kernel.plane.apply([Operation(Verb.ADD, VIP)], until_s)
+    assert [failure.operation.item for failure in failures] == ([] if left else [VIP])
+    assert there(kernel, Address) == left
+    links = json.loads(command("ip", "-j", "-4", "address", "show", "dev", "wan"))
+    assert all(address["valid_life_time"] <= 2 for link in links for address in link["addr_info"])
+
+
+# --- our table ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "meddling",
+    [
+        "add rule ip clusterd postrouting counter",
+        "add rule ip clusterd postrouting ip saddr 10.0.0.0/8 masquerade",
+        "add chain ip clusterd more",
+        "add set ip clusterd some { type ipv4_addr; }",
+        "flush chain ip clusterd postrouting",
+        "delete chain ip clusterd postrouting",
+    ],
+)
+def test_a_table_that_others_changed_is_not_what_we_want_and_is_replaced(kernel: KernelRig, meddling: str) -> None:
+    assert do(kernel, Verb.ADD, NAT) == ()
+    command("nft", "-f", "-", text=meddling + "\n")
+    actual = plane(*there(kernel, Netfilter))
+    operations = plan(actual, plane(NAT))
+    assert [operation.verb for operation in operations] == [Verb.SET]
+    assert kernel.plane.apply(operations, 0.0) == ()
+    assert there(kernel, Netfilter) == {NAT}
+
+
+def test_others_tables_are_not_touched(kernel: KernelRig) -> None:
+    theirs = "table ip theirs { chain c { type nat hook postrouting priority srcnat; oifname wan masquerade; }; }\n"
+    command("nft", "-f", "-", text=theirs + "table inet clusterd { chain c { }; }\n")
+    before = command("nft", "list", "ruleset")
+    assert there(kernel, Netfilter) == set()
+    assert do(kernel, Verb.ADD, NAT) == ()
+    assert do(kernel, Verb.DELETE, NAT) == ()
+    assert command("nft", "list", "ruleset") == before
+
+
+@pytest.mark.parametrize("interface", ["a-b.c_d", "bond0.17", "0", "drop", "x" * 15])
+def test_odd_interface_names_are_names_to_nft(kernel: KernelRig, interface: str) -> None:
+    table = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), interface),))
+    assert do(kernel, Verb.ADD, table) == ()
+    assert there(kernel, Netfilter) == {table}
+
+
+def test_what_nft_refuses_leaves_the_old_table_as_it_was(kernel: KernelRig) -> None:
+    assert do(kernel, Verb.ADD, NAT) == ()
+    (failure,) = do(kernel, Verb.SET, Netfilter((Masquerade(IPv4Network("10.0.0.0/8"), "x" * 16),)))
+    assert failure.reason
+    assert there(kernel, Netfilter) == {NAT}
+
+
+# --- the wire -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    def opened() -> socket.socket:
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+        wire.bind(("peer", 0x0806))
+        wire.settimeout(5)
+        return wire
+
+    with call(THERE, opened) as wire:
+        yield wire
+
+
+def test_neighbours_hear_each_address_as_request_and_as_reply(kernel: KernelRig) -> None:
+    (link,) = json.loads(command("ip", "-j", "link", "show", "dev", "wan"))
+    mac = bytes.fromhex(link["address"].replace(":", ""))
+    nowhere = Address("away", IPv4Interface("9.9.9.9/24"))
+    with listening() as wire:
+        kernel.plane.announce([VIP, nowhere, SECOND])
+        frames = [wire.recv(2000) for _ in range(4)]
+    for frame, (address, operation) in zip(frames, ((a, o) for a in (VIP, SECOND) for o in (1, 2)), strict=True):
+        ip = address.address.ip.packed
+        target = mac if operation == 2 else bytes(6)
+        assert frame[:14] == b"\xff" * 6 + mac + b"\x08\x06"
+        assert struct.unpack("!HHBBH6s4s6s4s", frame[14:42]) == (1, 0x0800, 6, 4, operation, mac, ip, target, ip)
+
+
+def test_a_link_that_is_down_is_no_error(kernel: KernelRig) -> None:
+    command("ip", "link", "set", "wan", "down")
+    kernel.plane.announce([VIP])
