@@ -28,9 +28,12 @@ ServerId = tuple[str, str]  # names of the virtual server and the real server
 # ip_forward: a router forwards. send_redirects: real servers must not learn a way around the router.
 # expire_nodest_conn, expire_quiescent_template: connections to a removed server end at once, and persistence yields
 # to a weight of 0 (Documentation/networking/ipvs-sysctl.rst).
+# promote_secondaries: without it an address that goes takes all later ones of its network along (devinet.c,
+# __inet_del_ifa).
 SYSCTLS = (
     Sysctl("ipv4/ip_forward", "1"),
     Sysctl("ipv4/conf/all/send_redirects", "0"),
+    Sysctl("ipv4/conf/all/promote_secondaries", "1"),
     Sysctl("ipv4/vs/expire_nodest_conn", "1"),
     Sysctl("ipv4/vs/expire_quiescent_template", "1"),
 )
