@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from tests.lab.client import ArpLog, ArpWatcher, HolderWatcher, Poller, Polls
 from tests.lab.cluster import LabCluster, wait_for
-from tests.lab.topology import ROUTERS, VIP, Network
+from tests.lab.topology import ETCD, ROUTERS, VIP, Network
 
+TAKEOVER_S = 20.0  # nothing takes so long
 QUIET_S = 1.0  # before the event
 AFTER_S = 2.0  # after the address is served again
 
@@ -36,14 +37,17 @@ class Takeover:
         )
 
 
-def watched(network: Network, old: str, event: Callable[[], object], limit_s: float = 20) -> Takeover:
+def watched(
+    network: Network, old: str, event: Callable[[], object], *, afterwards: Callable[[], object] = lambda: None
+) -> Takeover:
     """Let something happen to the active router `old` while everything is watched; return what was seen."""
     new = next(router for router in ROUTERS if router != old)
     holder, probe, poller = HolderWatcher(network), ArpWatcher(network), Poller(network)
     time.sleep(QUIET_S)
     began_s = time.monotonic()
     event()
-    wait_for(f"{new} has taken over", lambda: VIP in network.addresses(new), limit_s, step_s=0.05)
+    wait_for(f"{new} has taken over", lambda: VIP in network.addresses(new), TAKEOVER_S, step_s=0.05)
+    afterwards()
     time.sleep(AFTER_S)
     moves = [(at_s - began_s, node, has) for at_s, node, has in holder.stop() if at_s >= began_s]
     let_go = [at_s for at_s, node, has in moves if node == old and not has]
@@ -67,6 +71,23 @@ def killed(cluster: LabCluster) -> Takeover:
     """kill -9 the active router's service; its kernel and its links go on."""
     old = cluster.active()
     return watched(cluster.network, old, cluster.routers[old].kill)
+
+
+def frozen(cluster: LabCluster) -> Takeover:
+    """Freeze the active router's service, and let it go on once another has taken over."""
+    old = cluster.active()
+    service = cluster.routers[old]
+    return watched(cluster.network, old, service.pause, afterwards=service.resume)
+
+
+def without_etcd(cluster: LabCluster) -> Takeover:
+    """Cut the active router off from etcd alone; clients and the other router still reach it."""
+    old = cluster.active()
+    rule = f"table inet cut {{ chain out {{ type filter hook output priority 0; ip daddr {ETCD} drop; }}; }}"
+    seen = watched(cluster.network, old, lambda: cluster.network.run(old, "nft", "-f", "-", input_text=rule))
+    cluster.network.run(old, "nft", "delete", "table", "inet", "cut")
+    wait_for(f"{old} is back", cluster.settled, 60)
+    return seen
 
 
 def back(cluster: LabCluster, router: str) -> None:

@@ -188,6 +188,24 @@ def test_the_kernel_drops_the_addresses_of_a_router_that_was_killed(cluster: Lab
     takeover.back(cluster, seen.old)
 
 
+def test_a_router_that_was_frozen_does_not_come_back_as_a_second_holder(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.frozen(cluster)
+    measure("clusterd, SIGSTOP, and SIGCONT after the takeover", str(seen))
+    never_two(seen)
+    assert cluster.active() == seen.new
+    wait_for("the other one is a backup", lambda: cluster.status(seen.old).get("role") == "backup")
+
+
+def test_a_router_that_alone_cannot_reach_etcd_makes_way_for_one_that_can(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    seen = takeover.without_etcd(cluster)
+    measure("clusterd, cut off from etcd alone", str(seen))
+    never_two(seen)
+    assert seen.polls.longest_wait_s < TTL_S
+    assert cluster.active() == seen.new
+
+
 def test_traffic_goes_on_while_etcd_is_away_and_a_commit_is_applied_when_it_is_back(
     cluster: LabCluster, measure: Measure
 ) -> None:
