@@ -43,7 +43,8 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict
     """Return the plane that this cluster wants on a router.
 
     `up` holds the verdicts; a real server without one is not in the pool yet. A server that is down leaves the pool,
-    or stays at weight 0 where the virtual server says `quiesce`.
+    or stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The
+    sorry server steps in when every enabled server is down or drained.
     """
     items: list[Item] = [*SYSCTLS]
     if cluster.settings.masquerade:
@@ -77,17 +78,17 @@ def _service(virtual: Virtual) -> Iterator[Service]:
 
 
 def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Iterator[Destination]:
-    all_down = True
+    none_available = True
     for label, server in virtual.servers.items():
         if not server.enabled:
             continue
         verdict = up.get((name, label))
-        all_down = all_down and verdict is False
+        none_available = none_available and (server.drain or verdict is False)
         if verdict is None or not (verdict or virtual.quiesce):
             continue
-        weight = server.weight if verdict else 0
+        weight = server.weight if verdict and not server.drain else 0
         yield Destination(destination_key(virtual, label), forwarding(cluster, virtual, server), weight)
-    if virtual.sorry_server and all_down:
+    if virtual.sorry_server and none_available:
         way = virtual.forwarding or cluster.settings.forwarding
         key = DestinationKey(service_key(virtual), virtual.sorry_server, virtual.port)
         yield Destination(key, way, 1)

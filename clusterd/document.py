@@ -36,6 +36,7 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("cluster", "nat_router"): (model.NatRouter,),
     ("cluster", "masquerade", "*"): (model.Masquerade,),
     ("cluster", "heartbeat"): (model.Heartbeat,),
+    ("cluster", "brakes"): (model.Brakes,),
     ("routers", "*"): (model.Router,),
     ("virtuals", "*"): (model.Virtual,),
     ("virtuals", "*", "check"): (model.TcpCheck, model.HttpCheck, model.SendExpectCheck),

@@ -31,6 +31,7 @@ Weight = Annotated[int, Field(ge=0, le=65535, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=255)]  # the longest send or expect string of lvs.cf
 
 Forwarding = Literal["nat", "direct", "tunnel"]
@@ -68,6 +69,13 @@ class Heartbeat(Value):
     port: Port = Field(5390, description="UDP port on which routers ask each other while etcd is away")
 
 
+class Brakes(Value):
+    """How much one commit may take out of service unless it is forced; a single object may always go."""
+
+    servers: Share = Field(0.5, description="share (0 to 1) of the real servers in service: 0.5 is half of them")
+    virtuals: Share = Field(0.5, description="share (0 to 1) of the virtual servers in service: 0.5 is half of them")
+
+
 class Settings(Value):
     """What holds for the whole cluster."""
 
@@ -83,6 +91,7 @@ class Settings(Value):
         "promises not to claim; release gives the addresses up in time; hold stays whatever happens, which risks two "
         "active routers",
     )
+    brakes: Brakes = Field(Brakes(), description="how much one commit may take out of service unless it is forced")
 
 
 class Router(Value):
@@ -181,6 +190,9 @@ class Server(Value):
         1, description="its share of new connections, relative to the others; 0 keeps only those that it has"
     )
     enabled: Flag = Field(True, description="whether it is checked and used")
+    drain: Flag = Field(
+        False, description="weight 0 whatever `weight` says: established connections go on, new ones go elsewhere"
+    )
     forwarding: Forwarding | None = Field(None, description="the virtual server's way by default")
 
 

@@ -77,6 +77,8 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
     }
     if settings.on_store_loss != Settings().on_store_loss:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
+    if settings.brakes != Settings().brakes:
+        notes.add("cluster", "brakes", "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):
         notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
     return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), tuple(notes.problems))
@@ -145,6 +147,8 @@ def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: _N
     way = forwarding(cluster, virtual, server)
     if server.forwarding is not None and way != cluster.settings.forwarding:
         notes.add(path, "forwarding", f"lvs.cf has one way for all, {way} is not said")
+    if server.drain:
+        notes.add(path, "drain", f"is said as weight 0 instead of {server.weight}")
     port = server.port
     if cluster.settings.forwarding != "nat" and port not in (None, virtual.port):
         notes.add(path, "port", f"{port} is not said: {cluster.settings.forwarding} forwarding cannot change the port")
@@ -154,7 +158,7 @@ def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: _N
         "path": path,
         "address": server.address,
         "active": int(server.enabled),
-        "weight": server.weight,
+        "weight": 0 if server.drain else server.weight,
         "port": port,
     }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clusterd import document
 from clusterd.lvscf import masquerades
-from clusterd.model import Check, Cluster, Forwarding, HttpCheck, Masquerade, SendExpectCheck, TcpCheck, Virtual
+from clusterd.model import Brakes, Check, Cluster, Forwarding, HttpCheck, Masquerade, SendExpectCheck, TcpCheck, Virtual
 
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
 INTERFACES = ("eth0", "eth1", "bond0.17", "lan-a")
@@ -93,6 +93,7 @@ def _servers() -> st.SearchStrategy[dict[str, Any]]:
         port=st.integers(1, 65535),
         weight=st.integers(0, 65535),
         enabled=st.booleans(),
+        drain=st.booleans(),
         forwarding=st.sampled_from(WAYS),
     )
     return _named(_distinct(server, "address", 4), 4)
@@ -130,6 +131,7 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
         masquerade=st.lists(st.fixed_dictionaries(masquerade), max_size=2),
         heartbeat=beat,
         on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
+        brakes=_keys({}, servers=st.floats(0, 1), virtuals=st.floats(0, 1)),
     )
 
 
@@ -152,7 +154,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
 
 
 def _sayable(virtual: Virtual) -> Virtual:
-    servers = {name: each.model_copy(update={"forwarding": None}) for name, each in virtual.servers.items()}
+    servers = {
+        name: each.model_copy(update={"forwarding": None, "drain": False}) for name, each in virtual.servers.items()
+    }
     known = virtual.scheduler not in ("sed", "nq", "fo", "ovf", "mh")
     return virtual.model_copy(
         update={
@@ -199,8 +203,9 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     deadtime_s = draw(st.integers(2, 3600))
     beat = {"deadtime_s": deadtime_s, "keepalive_s": float(draw(st.integers(1, deadtime_s // 2)))}
     heartbeat = cluster.settings.heartbeat.model_copy(update=beat)
+    unsaid = {"on_store_loss": "failsafe", "brakes": Brakes()}
     settings = cluster.settings.model_copy(
-        update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, "on_store_loss": "failsafe"}
+        update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, **unsaid}
     )
     virtuals: dict[str, Virtual] = {}
     for name, virtual in cluster.virtuals.items():

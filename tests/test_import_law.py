@@ -22,6 +22,9 @@ PURE = tuple(
         "document",
         "rules",
         "changes",
+        "merge",
+        "brakes",
+        "past",
         "history",
         "keys",
         "plane",
@@ -31,6 +34,10 @@ PURE = tuple(
         "health",
         "weights",
         "lvscf",
+        "reading",
+        "keepalived",
+        "ldirectord",
+        "ipvsadm",
     )
 )
 # fmt: off

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from clusterd import configuration
+from clusterd import brakes, configuration
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.exits import Stopped
 from clusterd.commands.session import Session, json_option
@@ -19,6 +19,7 @@ from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
 from clusterd.configuration import Committed
 from clusterd.document import objects
+from clusterd.errors import UnsafeChange
 from clusterd.history import Author, Signature
 from clusterd.model import Cluster
 
@@ -33,6 +34,7 @@ class Manner:
     yes: bool = False
     message: str = ""
     wait_s: float | None = None
+    force: bool = False
 
     def check_answerable(self) -> None:
         """Raise a usage error where a question would be asked and nobody is there to answer it."""
@@ -54,9 +56,9 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that all edits share; the function gets them as `manner`."""
 
     @functools.wraps(function)
-    def packed(*args: Any, dry_run: bool, yes: bool, message: str, wait: float | None, **rest: Any) -> None:
-        said = message.encode("utf-8", "replace").decode()
-        function(*args, manner=Manner(dry_run, yes, said, wait), **rest)
+    def packed(*args: Any, dry_run: bool, yes: bool, force: bool, **rest: Any) -> None:
+        said: str = rest.pop("message").encode("utf-8", "replace").decode()
+        function(*args, manner=Manner(dry_run, yes, said, rest.pop("wait"), force), **rest)
 
     decorated: Callable[..., None] = packed
     for option in (
@@ -68,6 +70,7 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
             help=f"Wait until all live routers applied it, for S seconds at most ({WAIT_S:g} by default).",
         ),
         click.option("-m", "--message", default="", metavar="WHY", help="Why, for the history."),
+        click.option("--force", is_flag=True, help="Take out of service more than the brakes let pass."),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
         click.option("--dry-run", is_flag=True, help="Show what would change, and commit nothing."),
     ):
@@ -83,7 +86,7 @@ def carry_out(session: Session, base: Committed | None, cluster: Cluster, manner
 def propose(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
     """Show what would change, ask, and commit; return what is committed then, None where nothing was to be.
 
-    Raises Stopped when the person says no.
+    Raises Stopped when the person says no, UnsafeChange when a brake holds it, with or without a dry run.
     """
     found = changes(base.objects if base else {}, objects(cluster))
     repaired = base.strays if base else ()
@@ -95,6 +98,8 @@ def propose(session: Session, base: Committed | None, cluster: Cluster, manner: 
     if not session.json and (manner.dry_run or not manner.yes):
         for change in found:
             click.echo(printable(str(change)))
+    if base is not None and not manner.force:
+        _brake(base.cluster, cluster)
     if manner.dry_run:
         _tell(session, None, found, "dry run: nothing was committed")
         return None
@@ -117,6 +122,12 @@ def wait(session: Session, committed: Committed | None, manner: Manner) -> None:
         raise Stopped(f"stopped waiting; commit {number} is done") from error
     if not session.json:
         click.echo(f"commit {number} is applied by all live routers")
+
+
+def _brake(before: Cluster, after: Cluster) -> None:
+    held = brakes.held(before, after)
+    if held:
+        raise UnsafeChange("\n".join([*held, "nothing was committed"]))
 
 
 def _ask(manner: Manner) -> None:

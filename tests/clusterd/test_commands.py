@@ -85,6 +85,7 @@ def test_show_gives_objects_and_single_values(clusterd: CommandLine) -> None:
         "address": "192.168.1.2",
         "weight": 1,
         "enabled": True,
+        "drain": False,
     }
     assert set(clusterd("--json", "show").json) == {"cluster", "routers", "virtuals"}
     ended = clusterd("show", "virtuals/wbe")

@@ -85,6 +85,31 @@ def test_the_sorry_server_steps_in_when_every_server_is_disabled_and_beside_quie
     assert pool(quiesced, DOWN) == {"192.168.1.1": 0, "192.168.1.2": 0, "192.168.1.99": 1}
 
 
+def test_a_drained_server_stays_at_weight_0_while_it_is_up() -> None:
+    drained = {**VIRTUAL["servers"], "rs1": {**VIRTUAL["servers"]["rs1"], "drain": True}}
+    assert pool(cluster(servers=drained), UP) == {"192.168.1.1": 0, "192.168.1.2": 1}
+    assert pool(cluster(servers=drained), DOWN) == {}
+    assert pool(cluster(servers=drained, quiesce=True), DOWN) == {"192.168.1.1": 0, "192.168.1.2": 0}
+    assert pool(cluster(servers=drained), {}) == {}
+
+
+def test_the_sorry_server_does_not_wait_for_a_drained_one() -> None:
+    drained = {name: {**server, "drain": True} for name, server in VIRTUAL["servers"].items()}
+    sorry = {"192.168.1.99": 1}
+    assert pool(cluster(servers=drained, sorry_server="192.168.1.99"), UP) == {
+        "192.168.1.1": 0,
+        "192.168.1.2": 0,
+        **sorry,
+    }
+    one = {**VIRTUAL["servers"], "rs1": drained["rs1"]}
+    assert pool(cluster(servers=one, sorry_server="192.168.1.99"), UP | {("web", "rs2"): False}) == {
+        "192.168.1.1": 0,
+        **sorry,
+    }
+    assert pool(cluster(servers=one, sorry_server="192.168.1.99"), UP) == {"192.168.1.1": 0, "192.168.1.2": 1}
+    assert pool(cluster(servers=one, sorry_server="192.168.1.99"), {}) == {}
+
+
 def test_the_sorry_server_is_reached_as_the_virtual_server_or_else_the_cluster_says() -> None:
     sorry = "192.168.1.99"
     assert of(Destination, cluster({"forwarding": "direct"}, sorry_server=sorry), DOWN) == [

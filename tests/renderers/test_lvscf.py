@@ -120,6 +120,7 @@ def test_a_third_router_is_left_out_and_told() -> None:
         ({"load": {"source": "agent"}}, "virtuals/web/load/source"),
         ({"forwarding": "direct"}, "virtuals/web/forwarding"),
         ({"servers": {"a": {"address": "10.0.0.1", "forwarding": "tunnel"}}}, "virtuals/web/servers/a/forwarding"),
+        ({"servers": {"a": {"address": "10.0.0.1", "drain": True}}}, "virtuals/web/servers/a/drain"),
         ({"check": WEB["check"] | {"timeout_s": 2}}, "virtuals/web/check/timeout_s"),  # type: ignore[operator] # a dict
         ({"check": WEB["check"] | {"fall": 2}}, "virtuals/web/check/fall"),  # type: ignore[operator] # a dict
         ({"check": WEB["check"] | {"rise": 2}}, "virtuals/web/check/rise"),  # type: ignore[operator] # a dict
@@ -137,6 +138,7 @@ def test_what_the_format_cannot_say_of_a_virtual_server_is_a_comment_and_a_warni
     ("settings_", "path"),
     [
         ({"on_store_loss": "hold"}, "cluster/on_store_loss"),
+        ({"brakes": {"servers": 0.2}}, "cluster/brakes"),
         ({"masquerade": [{"source": "10.0.0.0/8", "interface": "eth0"}]}, "cluster/masquerade"),
         ({"nat_router": {"address": "10.0.0.1/24", "interface": "eth1"}}, "cluster/masquerade"),
         ({"heartbeat": {"port": 539, "keepalive_s": 0.5}}, "cluster/heartbeat/keepalive_s"),
