@@ -16,7 +16,7 @@ import pytest
 
 from clusterd import election
 from clusterd.dataplane import lifetime
-from clusterd.election import Action, ClaimFailed, Event, LeaseSeen, LockSeen, Promised, State
+from clusterd.election import Action, Asked, ClaimFailed, Event, LeaseSeen, LockSeen, Promised, State
 from tests.clusterd.simulation import router, scenario
 from tests.clusterd.simulation.world import Violation
 
@@ -35,6 +35,12 @@ def test_never_two_are_active_and_somebody_is_when_all_is_well(part: int) -> Non
 def test_while_etcd_is_away_and_all_routers_are_there_the_holder_keeps_its_addresses(ttl_s: float) -> None:
     for seed in range(SEEDS // 30):
         scenario.outage(seed, ttl_s)
+
+
+def test_promises_too_short_for_a_whole_second_would_not_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "SHORTEST_PROMISE_S", 0.0)
+    with pytest.raises(Violation, match="lost the addresses"):
+        scenario.outage(0, 2.0)
 
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -77,6 +83,13 @@ def forgets_what_it_promised(state: State, event: Event, now_s: float) -> tuple[
     return replace(state, promised_until_s=-math.inf), event
 
 
+def promises_less_than_it_says(promise: Callable[..., Step]) -> Callable[..., Step]:
+    def broken(state: State, event: Asked, now_s: float) -> Step:
+        return promise(state, replace(event, for_s=min(event.for_s, election.promise_s(state.ttl_s))), now_s)
+
+    return broken
+
+
 def is_content_with_one_promise(promised: Callable[..., None]) -> Callable[..., None]:
     def broken(self: router.Router, sender: str, number: int, agreed: bool) -> None:
         for name in self.others if agreed else ():
@@ -117,6 +130,10 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
     "a restart forgets its promise": (
         changed("start", lambda _: lambda me, ttl_s, now_s: State(me, ttl_s=ttl_s)),
         CUTS_AND_RESTARTS,
+    ),
+    "a promise is shorter than was asked": (
+        changed("_promise", promises_less_than_it_says),
+        (scenario.commit_ttl, scenario.cut_from_etcd),
     ),
     "one promise is enough": (changed("promised", is_content_with_one_promise, router.Router), CUTS_AND_PAUSES),
     "a refusal counts as a promise": (changed("promised", takes_a_refusal_for_consent, router.Router), CUTS_AND_PAUSES),
