@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterd.dataplane import genetlink
@@ -14,6 +14,7 @@ KINDS = st.integers(1, 0x3FFF)
 FOUND = st.lists(st.tuples(KINDS, st.binary(max_size=9)), max_size=5)
 
 
+@settings(deadline=None)
 @given(FOUND)
 def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]) -> None:
     data = b"".join(attribute(kind, payload) for kind, payload in pairs)
@@ -22,6 +23,7 @@ def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]
     assert list(attributes(b"head" + data, 4)) == pairs
 
 
+@settings(deadline=None)
 @given(FOUND, KINDS)
 def test_an_attribute_may_hold_others(pairs: list[tuple[int, bytes]], kind: int) -> None:
     inner = [attribute(number, payload) for number, payload in pairs]
@@ -30,6 +32,7 @@ def test_an_attribute_may_hold_others(pairs: list[tuple[int, bytes]], kind: int)
     assert list(attributes(payload)) == pairs
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_bytes_make_reading_raise_or_go_on_for_ever(data: bytes) -> None:
     assert len(list(attributes(data))) <= len(data) // 4

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterd.dataplane import netfilter
@@ -36,11 +36,13 @@ def listed(table: Netfilter) -> list[dict[str, Any]]:
     return [{"metainfo": {"json_schema_version": 1}}, *copy.deepcopy(added[1:])]
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_what_is_written_reads_back(table: Netfilter) -> None:
     assert decode(listed(table)) == table
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilter) -> None:
     for verb in Verb:
@@ -49,6 +51,7 @@ def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilte
         assert (len(commands) > 2) == (verb is not Verb.DELETE)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
     rule = {"rule": {"expr": expressions}}
