@@ -121,7 +121,7 @@ class Timing(Value):
 class TcpCheck(Timing):
     """Good when the port accepts a connection."""
 
-    type: Literal["tcp"] = Field(description="connects")
+    type: Literal["tcp"] = Field(description="connects, and no more")
 
 
 class HttpCheck(Timing):
@@ -185,7 +185,7 @@ class Server(Value):
     """A real server behind one virtual server."""
 
     address: Host = Field(description="the real server's address")
-    port: Port | None = Field(None, description="the virtual server's port by default")
+    port: Port | None = Field(None, description="port of the real server; the virtual server's by default")
     weight: Weight = Field(
         1, description="its share of new connections, relative to the others; 0 keeps only those that it has"
     )
@@ -193,7 +193,9 @@ class Server(Value):
     drain: Flag = Field(
         False, description="weight 0 whatever `weight` says: established connections go on, new ones go elsewhere"
     )
-    forwarding: Forwarding | None = Field(None, description="the virtual server's way by default")
+    forwarding: Forwarding | None = Field(
+        None, description="how packets reach it; as the virtual server says by default"
+    )
 
 
 class Virtual(Value):
@@ -204,13 +206,17 @@ class Virtual(Value):
     port: Port = Field(description="port that clients connect to")
     protocol: Protocol = Field("tcp", description="protocol of the clients' connections")
     scheduler: Scheduler = Field("wlc", description="how a real server is chosen for a connection: ipvsadm(8), -s")
-    forwarding: Forwarding | None = Field(None, description="the cluster's way by default")
+    forwarding: Forwarding | None = Field(
+        None, description="how packets reach its real servers; as the cluster says by default"
+    )
     persistence: Persistence | None = Field(
         None, description="keeps a client with one real server; without it every connection is scheduled by itself"
     )
     enabled: Flag = Field(True, description="whether it is served and its address carried")
     quiesce: Flag = Field(False, description="a failed server keeps its connections at weight 0")
-    sorry_server: Host | None = Field(None, description="used while no real server is available")
+    sorry_server: Host | None = Field(
+        None, description="address of the server that is used while no real server is available"
+    )
     check: Check = Field(TcpCheck(type="tcp"), description="how its real servers are checked")
     load: Load = Field(Load(), description="where the load of its real servers is read from")
     servers: Mapping[Name, Server] = Field({}, description="its real servers, by name")
