@@ -68,6 +68,13 @@ class Record(_Stored):
     hash: Hash
 
 
+class Outline(_Stored):
+    """A record as it stands under its number. Unless `parts` is 0 its changes stand beside it, in so many values."""
+
+    id: str
+    parts: Annotated[int, Field(ge=0, strict=True)] = 0
+
+
 class Head(_Stored):
     """The last commit: the one pointer that routers follow."""
 
@@ -120,6 +127,24 @@ def utc(moment: datetime) -> str:
 def as_json(value: Record | Head) -> bytes:
     """Return the value as etcd keeps it."""
     return json.dumps(value.model_dump(mode="json"), ensure_ascii=False).encode()
+
+
+def in_parts(record: Record, most_bytes: int) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return a record as etcd keeps it when it is too big for one value: its outline, and its changes in parts.
+
+    The parts joined are one JSON text. The hash stays that of the whole record.
+    """
+    data = record.model_dump(mode="json")
+    changes = json.dumps(data.pop("changes"), ensure_ascii=False).encode()
+    parts = tuple(changes[start : start + most_bytes] for start in range(0, len(changes), most_bytes))
+    return json.dumps({**data, "parts": len(parts)}, ensure_ascii=False).encode(), parts
+
+
+def from_parts(outline: bytes, parts: Iterable[bytes]) -> Record:
+    """Return the record that was stored in parts. Raises ValueError where they do not make one."""
+    data = json.loads(outline)
+    del data["parts"]
+    return Record.model_validate({**data, "changes": json.loads(b"".join(parts))})
 
 
 def digest(record: Record) -> str:

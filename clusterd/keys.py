@@ -21,9 +21,14 @@ class Keys:
         """The one pointer that routers follow: number, generation, author, time, message, hash of the last commit."""
         return self.prefix + "head"
 
+    @property
+    def config_prefix(self) -> str:
+        """The prefix of all objects of all generations."""
+        return self.prefix + "config/"
+
     def config(self, generation: int) -> str:
         """The prefix of all objects of one generation."""
-        return f"{self.prefix}config/{generation}/"
+        return f"{self.config_prefix}{generation}/"
 
     def config_object(self, generation: int, name: str) -> str:
         """One object: `name` is ``cluster``, ``routers/<name>`` or ``virtuals/<name>``."""
@@ -46,6 +51,23 @@ class Keys:
     def pending(self, number: int) -> str:
         """When and why a commit is undone, zero-padded so that keys sort by number."""
         return f"{self.pending_prefix}{number:08d}"
+
+    def history_parts(self, number: int, commit_id: str) -> str:
+        """The prefix of the changes of a record that is too big for one value."""
+        return f"{self.history(number)}/{commit_id}/"
+
+    def history_part(self, number: int, commit_id: str, part: int) -> str:
+        """One part of such changes; the parts joined in the order of their keys are one JSON text."""
+        return f"{self.history_parts(number, commit_id)}{part:04d}"
+
+    @property
+    def staging_prefix(self) -> str:
+        """The prefix of the marks of commits that are, or were, written in pieces."""
+        return self.prefix + "staging/"
+
+    def staging(self, commit_id: str) -> str:
+        """The mark of one commit that is written in pieces: it says what else there is to tidy up."""
+        return self.staging_prefix + commit_id
 
     @property
     def active_prefix(self) -> str:

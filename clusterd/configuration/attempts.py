@@ -1,14 +1,15 @@
-"""A commit as the transaction that it will be, ready to be sent."""
+"""A commit before it is sent: what it changes, and the transaction that this makes."""
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from clusterd import document
 from clusterd.configuration.reading import Committed
+from clusterd.configuration.staging import leftovers
 from clusterd.errors import UnsafeChange
 from clusterd.history import NO_PARENT, Head, ObjectChange, Record, Signature, as_json, head_of, recorded
 from clusterd.keys import Keys
@@ -23,11 +24,12 @@ class Attempt:
     """One commit, ready to be sent."""
 
     record: Record
-    head: Head
-    objects: Mapping[str, Any]
+    head: Head  # where the objects are changed in place
+    objects: Mapping[str, Any]  # all of them, by name, as they will be
+    written: tuple[str, ...]  # those to write, or to remove where `objects` has none of the name
     guard: tuple[Condition, ...]  # nobody else has committed
-    operations: tuple[Operation, ...]
-    barrier: Put
+    barrier: Put  # makes the guard fail from then on, and changes nothing else
+    besides: tuple[Put, ...] = ()
 
 
 def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signature) -> Attempt | None:
@@ -37,50 +39,58 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
     if not changed and not base.strays:
         return None
     new = recorded(base.number + 1, str(uuid4()), signature, base.head.hash, changed)
-    generation = base.head.generation
-    operations: list[Operation] = []
-    for name in dict.fromkeys([*changed, *base.strays]):
-        key = keys.config_object(generation, name)
-        operations.append(Put(key, _encoded(wanted[name])) if name in wanted else Delete(key))
-    head = head_of(new, generation, wanted)
     return Attempt(
         new,
-        head,
+        head_of(new, base.head.generation, wanted),
         wanted,
+        written=tuple(dict.fromkeys([*changed, *base.strays])),
         guard=(Modified(keys.head, base.head_revision),),
-        operations=(*operations, *_pointers(keys, head, new)),
         barrier=Put(keys.head, as_json(base.head)),
     )
 
 
 async def first(store: Store, keys: Keys, cluster: Cluster, signature: Signature) -> Attempt:
     """Return the first commit, which makes the routers' common secret too."""
-    left = await store.snapshot(keys.history_prefix, keys.config(_FIRST_GENERATION))
-    if left.entries and await store.get(keys.head) is None:
+    left = await leftovers(store, keys)
+    if left and await store.get(keys.head) is None:
         raise UnsafeChange(
-            f"{keys.head} is missing, but {len(left.entries)} keys of an earlier configuration are there "
-            f"(the first is {left.entries[0].key}): put the head back, or remove them with etcdctl"
+            f"{keys.head} is missing, but {len(left)} keys of an earlier configuration are there "
+            f"(the first is {left[0]}): put the head back, or remove them with etcdctl"
         )
     secret = await store.get(keys.peer_key)
     made = Put(keys.peer_key, secrets.token_hex(32).encode() if secret is None else secret.value)
     wanted = document.objects(cluster)
     new = recorded(1, str(uuid4()), signature, NO_PARENT, _changed({}, wanted))
-    operations: list[Operation] = [
-        Put(keys.config_object(_FIRST_GENERATION, name), _encoded(value)) for name, value in wanted.items()
-    ]
-    head = head_of(new, _FIRST_GENERATION, wanted)
     return Attempt(
         new,
-        head,
+        head_of(new, _FIRST_GENERATION, wanted),
         wanted,
+        written=tuple(wanted),
         guard=(Modified(keys.head, 0), Modified(keys.peer_key, secret.mod_revision if secret else 0)),
-        operations=(*operations, made, *_pointers(keys, head, new)),
         barrier=made,
+        besides=(made,),
     )
 
 
-def _pointers(keys: Keys, head: Head, new: Record) -> tuple[Put, Put]:
-    return Put(keys.history(new.number), as_json(new)), Put(keys.head, as_json(head))
+def in_place(keys: Keys, attempt: Attempt, record: bytes) -> tuple[Operation, ...]:
+    """Return the transaction that changes the objects where they stand; `record` is what the history gets."""
+    objects, generation = attempt.objects, attempt.head.generation
+    gone = [Delete(keys.config_object(generation, name)) for name in attempt.written if name not in objects]
+    there = puts(keys, attempt, generation, (name for name in attempt.written if name in objects))
+    return (*there, *gone, *pointers(keys, attempt, attempt.head, record))
+
+
+def puts(keys: Keys, attempt: Attempt, generation: int, names: Iterable[str]) -> tuple[Put, ...]:
+    """Return what writes these objects into a generation."""
+    return tuple(
+        Put(keys.config_object(generation, name), json.dumps(attempt.objects[name], ensure_ascii=False).encode())
+        for name in names
+    )
+
+
+def pointers(keys: Keys, attempt: Attempt, head: Head, record: bytes) -> tuple[Put, ...]:
+    """Return what makes a commit of the objects: the record and the head."""
+    return (*attempt.besides, Put(keys.history(head.number), record), Put(keys.head, as_json(head)))
 
 
 def _wanted(before: Mapping[str, Any], cluster: Cluster) -> dict[str, Any]:
@@ -96,7 +106,3 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, O
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     }
-
-
-def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()

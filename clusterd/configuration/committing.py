@@ -1,18 +1,21 @@
 """The one writer of ``head``, ``config/`` and ``history/``."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypedDict, Unpack
 
-from clusterd.configuration.attempts import first, following
+from clusterd.configuration.attempts import Attempt, first, following, in_place, pointers, puts
 from clusterd.configuration.outcomes import landed, refusal
 from clusterd.configuration.reading import Committed
-from clusterd.errors import Uncertain
-from clusterd.history import Signature
+from clusterd.configuration.staging import MOST_BYTES, Mark, claim, fits, pieces, tidy, write
+from clusterd.errors import ClusterdError, Uncertain
+from clusterd.history import Head, Signature, as_json, in_parts
 from clusterd.keys import Keys
 from clusterd.model import Cluster
-from clusterd.store.contract import Condition, Operation, Store
+from clusterd.store.contract import Condition, Operation, Put, Store
 
-PATIENCE_S = 15.0  # how long to ask what became of a commit whose answer was lost
+PATIENCE_S = 15.0  # how long to ask what became of a write whose answer was lost
+_PART_BYTES = MOST_BYTES // 2
 
 
 class Extras(TypedDict, total=False):
@@ -48,13 +51,52 @@ async def commit(
         if changing is None:
             return base
         attempt = changing
-    riders = tuple(extras.get("conditions", ()))
-    operations = (*attempt.operations, *extras.get("operations", ()))
+    ready = await _prepared(store, keys, base, attempt, extras)
+    revision = await _sent(store, keys, attempt, ready[1], extras) if ready else None
+    with suppress(ClusterdError):  # done or refused: what cannot be tidied up now, a later commit does
+        await tidy(store, keys)
+    if ready is None or revision is None:
+        raise await refusal(store, keys, base, attempt, extras.get("conditions", ()))
+    return Committed(ready[0], cluster, attempt.objects, head_revision=revision, revision=revision)
+
+
+_Ready = tuple[Head, tuple[Operation, ...]]  # the head that will be, and the transaction that makes it so
+
+
+async def _prepared(
+    store: Store, keys: Keys, base: Committed | None, attempt: Attempt, extras: Extras
+) -> _Ready | None:
+    """Write what the commit's transaction cannot hold in pieces; None where somebody else commits meanwhile."""
+    riding = tuple(extras.get("operations", ()))
+    operations = (*in_place(keys, attempt, as_json(attempt.record)), *riding)
+    if fits(operations):
+        return attempt.head, operations
+    patience_s = extras.get("patience_s", PATIENCE_S)
+    number, commit_id = attempt.record.number, attempt.record.id
+    mark = Mark(number=number, upon=base.head.generation if base else 0)
+    generation = await claim(store, keys, commit_id, mark, attempt.guard, patience_s)
+    if generation is None:
+        return None
+    head, (outline, parts) = attempt.head, in_parts(attempt.record, _PART_BYTES)
+    beside = [Put(keys.history_part(number, commit_id, part), value) for part, value in enumerate(parts)]
+    operations = (*in_place(keys, attempt, outline), *riding)
+    if not fits(operations):
+        head = head.model_copy(update={"generation": generation})
+        beside += puts(keys, attempt, generation, attempt.objects)
+        operations = (*pointers(keys, attempt, head, outline), *riding)
+    for piece in pieces(beside):
+        if not await write(store, attempt.guard, piece, patience_s):
+            return None
+    return head, operations
+
+
+async def _sent(
+    store: Store, keys: Keys, attempt: Attempt, operations: Sequence[Operation], extras: Extras
+) -> int | None:
+    """Send the commit's transaction; return its revision, None where it was refused."""
+    conditions = (*attempt.guard, *extras.get("conditions", ()))
     try:
-        outcome = await store.transact((*attempt.guard, *riders), operations)
-        revision = outcome.revision if outcome.succeeded else None
+        outcome = await store.transact(conditions, operations)
     except Uncertain:
-        revision = await landed(store, keys, attempt, extras.get("patience_s", PATIENCE_S))
-    if revision is None:
-        raise await refusal(store, keys, base, attempt, riders)
-    return Committed(attempt.head, cluster, attempt.objects, head_revision=revision, revision=revision)
+        return await landed(store, keys, attempt, extras.get("patience_s", PATIENCE_S))
+    return outcome.revision if outcome.succeeded else None

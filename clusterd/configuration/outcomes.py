@@ -8,7 +8,7 @@ from clusterd.changes import summary
 from clusterd.configuration.attempts import Attempt
 from clusterd.configuration.reading import Committed, changes_of, parsed, record
 from clusterd.errors import ClusterdError, ConflictError, StoreError, StoreUnavailable, Uncertain, UnsafeChange
-from clusterd.history import Head, Record
+from clusterd.history import Head, Outline, Record
 from clusterd.keys import Keys
 from clusterd.store.contract import Condition, Created, Store
 
@@ -36,7 +36,7 @@ async def landed(store: Store, keys: Keys, attempt: Attempt, patience_s: float) 
         ) from error
     if stands is None:
         raise StoreUnavailable("etcd lost the commit: nothing was committed, and it is safe to try again")
-    return stands.mod_revision if parsed(Record, stands).id == attempt.record.id else None
+    return stands.mod_revision if parsed(Outline, stands).id == attempt.record.id else None
 
 
 async def refusal(

@@ -1,7 +1,7 @@
 """What is committed, read at one revision, and believed only where the head's hash says so."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from clusterd import document
 from clusterd.changes import Change, changes
 from clusterd.errors import ConfigError, Problem
-from clusterd.history import Head, Record, objects_hash, replayed
+from clusterd.history import Head, Outline, Record, from_parts, objects_hash, replayed
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.store.contract import Entry, Snapshot, Store
 
-_T = TypeVar("_T", Head, Record)
+_T = TypeVar("_T", Head, Outline, Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,42 @@ async def read(store: Store, keys: Keys) -> Committed | None:
 
 
 async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
-    """Return all records of the history, oldest first."""
-    snapshot = await store.snapshot(keys.history_prefix)
-    return tuple(parsed(Record, entry) for entry in snapshot.entries)
+    """Return all records of the history, oldest first. ConfigError names the key of one that cannot be read."""
+    entries = (await store.snapshot(keys.history_prefix)).entries
+    parts: dict[str, list[Entry]] = {}
+    for entry in entries:
+        parts.setdefault(entry.key.rpartition("/")[0] + "/", []).append(entry)
+    plain = parts.pop(keys.history_prefix, [])
+    return tuple(_joined(entry, parts.get(_beside(entry), [])) for entry in plain)
 
 
 async def record(store: Store, keys: Keys, number: int) -> Record | None:
-    """Return one record, None where there is none."""
+    """Return one record, None where there is none; ConfigError names its key where it cannot be read."""
     entry = await store.get(keys.history(number))
-    return None if entry is None else parsed(Record, entry)
+    if entry is None or not _beside(entry):
+        return None if entry is None else parsed(Record, entry)
+    return _joined(entry, (await store.snapshot(_beside(entry))).entries)
+
+
+def _beside(entry: Entry) -> str:
+    """Return the prefix of a record's parts, "" where the record is one value."""
+    outline = parsed(Outline, entry)
+    return f"{entry.key}/{outline.id}/" if outline.parts else ""
+
+
+def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
+    outline = parsed(Outline, entry)
+    if not outline.parts:
+        return parsed(Record, entry)
+    if len(parts) != outline.parts:
+        what = f"{len(parts)} of the record's {outline.parts} parts are there"
+        raise ConfigError([Problem(0, entry.key, what)])
+    try:
+        return from_parts(entry.value, (part.value for part in parts))
+    except ValueError as error:
+        raise ConfigError(
+            [Problem(0, entry.key, f"its parts are not a record that clusterd wrote: {error}")]
+        ) from error
 
 
 async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry) -> Committed:
@@ -97,7 +124,8 @@ def parsed(kind: type[_T], entry: Entry) -> _T:
         return kind.model_validate_json(entry.value)
     except ValidationError as error:
         wrong = [f"{'/'.join(map(str, d['loc']))}: {d['msg']}".removeprefix(": ") for d in error.errors()]
-        what = f"not a {kind.__name__.lower()} that clusterd wrote: {'; '.join(wrong)}"
+        name = "head" if kind is Head else "record"
+        what = f"not a {name} that clusterd wrote: {'; '.join(wrong)}"
         raise ConfigError([Problem(0, entry.key, what)]) from error
 
 

@@ -47,16 +47,18 @@ async def by_hand(store: MemoryStore, *operations: Operation) -> None:
 class Interrupted(MemoryStore):
     """A connection on which something happens before a transaction, or whose answers get lost."""
 
-    def __init__(self, other: MemoryStore, before: Any = None) -> None:
+    def __init__(self, other: MemoryStore, before: Any = None, after_calls: int = 0) -> None:
         super().__init__()
         self._data = other._data
         self._before = before
+        self._calls_left = after_calls  # transactions that come before what happens
         self.lost_before = 0  # so many next transactions never arrive
         self.lost_after = 0  # so many next transactions are done, but their answer is lost
         self.late: list[tuple[Sequence[Condition], Sequence[Operation]]] = []
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
-        if self._before:
+        self._calls_left -= 1
+        if self._before and self._calls_left < 0:
             before, self._before = self._before, None
             await before()
         if self.lost_before:
