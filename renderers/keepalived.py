@@ -1,0 +1,198 @@
+"""A Cluster as keepalived.conf(5) for one of its routers, as keepalived 2.2 reads it.
+
+The floating addresses become one vrrp_instance an interface, held together by a sync group; every enabled virtual
+server becomes a virtual_server with a checker for each real server. What the format cannot say stands in the file as
+a comment where it belongs, and is told as a warning.
+
+The limits here are those that `keepalived -t` enforces: it refuses a file in which a number is out of range.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv4Network
+from itertools import count
+from typing import Any
+
+from clusterd.desired import floating
+from clusterd.model import Check, Cluster, Forwarding, HttpCheck, SendExpectCheck, Settings, Virtual, forwarding
+from renderers.notes import Notes
+from renderers.rendering import Rendering, fill
+
+FIRST_ROUTER_ID = 51  # of the first instance; each further one has the next
+ROUTER_IDS = 255
+PRIORITIES = (1, 254)  # RFC 5798, section 5.2.4: 0 and 255 have meanings of their own
+ADVERTS_S = (0.01, 40.95)  # RFC 5798, section 5.2.7: centiseconds, twelve bits
+DOWN_ADVERTS = (1, 100)  # down_timer_adverts
+LONGEST_CONNECT_S = 4294.967295
+SHORTEST_S = 0.000001
+MOST_ADVERTISED = 20  # addresses in one advert; keepalived.conf(5), virtual_ipaddress_excluded
+_LB_KINDS: dict[Forwarding, str] = {"nat": "NAT", "direct": "DR", "tunnel": "TUN"}
+_SAYABLE_PATH = re.compile(r'[^"\\#!$]{1,500}')  # the rest ends a string, begins a comment or is expanded
+
+
+def render(cluster: Cluster, router: str | None = None) -> Rendering:
+    """Return the file for a router, by default the one of the highest priority, and what the format could not say.
+
+    Raises KeyError where there is no such router.
+    """
+    notes = Notes()
+    routers = cluster.routers
+    if router is None:
+        router = max(routers, key=lambda name: routers[name].priority, default=None)
+    values = {
+        "router": router,
+        "advert": _advert(cluster.settings, notes),
+        "priority": _priority(cluster, router, notes),
+        "instances": _instances(cluster),
+        "virtuals": [_virtual(cluster, name, notes) for name in cluster.virtuals],
+    }
+    _settings(cluster.settings, notes)
+    return Rendering(fill("keepalived.conf.j2", **values, notes=notes.remarks), notes.warnings)
+
+
+def _settings(settings: Settings, notes: Notes) -> None:
+    plain = Settings()
+    if settings.masquerade:
+        notes.add("cluster", "masquerade", "cannot be said in keepalived.conf, only as a ruleset for nft")
+    if settings.on_store_loss != plain.on_store_loss:
+        notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} is not said: keepalived asks no store")
+    if settings.brakes != plain.brakes:
+        notes.add("cluster", "brakes", "cannot be said in keepalived.conf")
+    if settings.heartbeat.port != plain.heartbeat.port:
+        notes.add("cluster", "heartbeat/port", f"{settings.heartbeat.port} is not said: VRRP has no port")
+
+
+def _advert(settings: Settings, notes: Notes) -> dict[str, object]:
+    """Return the interval of adverts, and after how many missing ones a router is taken for dead."""
+    beat = settings.heartbeat
+    interval_s = round(_within(ADVERTS_S, beat.keepalive_s), 2)
+    if interval_s != beat.keepalive_s:
+        notes.add("cluster", "heartbeat/keepalive_s", f"{interval_s:g} stands in: VRRP counts hundredths up to 40.95 s")
+    missing = int(_within(DOWN_ADVERTS, round(beat.deadtime_s / interval_s)))
+    if abs(missing * interval_s - beat.deadtime_s) > SHORTEST_S:
+        dead_s = missing * interval_s
+        notes.add("cluster", "heartbeat/deadtime_s", f"{dead_s:g} stands in: VRRP counts {missing} missing adverts")
+    return {"interval_s": _number(interval_s), "missing": missing}
+
+
+def _priority(cluster: Cluster, router: str | None, notes: Notes) -> int:
+    if router is None:
+        notes.add("routers", "", "there is none, priority 100 stands in")
+        return 100
+    wanted = cluster.routers[router].priority
+    priority = int(_within(PRIORITIES, wanted))
+    if priority != wanted:
+        notes.add("routers", f"{router}/priority", f"{priority} stands in for {wanted}, which means something else")
+    return priority
+
+
+def _instances(cluster: Cluster) -> list[dict[str, object]]:
+    """Return what becomes a vrrp_instance: an interface and its floating addresses."""
+    carried: defaultdict[str, list[IPv4Interface]] = defaultdict(list)
+    for each in floating(cluster):
+        carried[each.interface].append(each.address)
+    numbers = (1 + number % ROUTER_IDS for number in count(FIRST_ROUTER_ID - 1))
+    return [
+        {
+            "interface": interface,
+            "router_id": number,
+            "advertised": addresses[:MOST_ADVERTISED],
+            "excluded": addresses[MOST_ADVERTISED:],
+        }
+        for (interface, addresses), number in zip(carried.items(), numbers, strict=False)
+    ]
+
+
+def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
+    virtual, part = cluster.virtuals[name], f"virtuals/{name}"
+    enabled = [label for label, server in virtual.servers.items() if server.enabled]
+    said = virtual.enabled and bool(enabled)
+    if not said:
+        why = "it has no enabled server" if virtual.enabled else "it is not enabled"
+        notes.add(part, "", f"left out: {why}")
+        return {"path": part, "said": said}
+    if virtual.load.source != "none":
+        notes.add(part, "load/source", f"{virtual.load.source} is not said: keepalived keeps the configured weights")
+    for label, server in virtual.servers.items():
+        if not server.enabled:
+            notes.add(part, f"servers/{label}", "left out: it is not enabled")
+        elif server.drain:
+            notes.add(part, f"servers/{label}/drain", f"is said as weight 0 instead of {server.weight}")
+    way = virtual.forwarding or cluster.settings.forwarding
+    kept = virtual.persistence
+    return {
+        "path": part,
+        "said": said,
+        "address": virtual.address.ip,
+        "port": virtual.port,
+        "scheduler": virtual.scheduler,
+        "kind": _LB_KINDS[way],
+        "persistent": kept and {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask},
+        "protocol": virtual.protocol.upper(),
+        "quiesce": virtual.quiesce,
+        "sorry_server": virtual.sorry_server,
+        "check": _check(virtual.check, part, notes),
+        "servers": [_server(cluster, virtual, label, way) for label in enabled],
+    }
+
+
+def _server(cluster: Cluster, virtual: Virtual, label: str, usual: Forwarding) -> dict[str, object]:
+    server = virtual.servers[label]
+    way = forwarding(cluster, virtual, server)
+    return {
+        "name": label,
+        "address": server.address,
+        "port": server.port or virtual.port,
+        "weight": 0 if server.drain else server.weight,
+        "kind": None if way == usual else _LB_KINDS[way],
+    }
+
+
+def _check(check: Check, part: str, notes: Notes) -> dict[str, object]:
+    timeout_s = min(check.timeout_s, LONGEST_CONNECT_S)
+    if timeout_s != check.timeout_s:
+        notes.add(part, "check/timeout_s", f"{timeout_s:g} stands in, the longest that keepalived can wait")
+    if check.rise != 1:
+        notes.add(part, "check/rise", f"{check.rise} is not said: in keepalived one success is enough")
+    if check.reentry_s:
+        notes.add(part, "check/reentry_s", f"{check.reentry_s:g} is not said: in keepalived one success is enough")
+    return {
+        "interval_s": _number(check.interval_s),
+        "timeout_s": _number(timeout_s),
+        "retries": check.fall - 1,
+        "http": _http(check, part, notes),
+    }
+
+
+def _http(check: Check, part: str, notes: Notes) -> dict[str, object] | None:
+    """Return what becomes an HTTP_GET, none for a check that only connects."""
+    if isinstance(check, SendExpectCheck):
+        notes.add(part, "check", "keepalived cannot send and expect: the check only connects")
+    if not isinstance(check, HttpCheck):
+        return None
+    if not _SAYABLE_PATH.fullmatch(check.path):
+        notes.add(part, "check/path", "keepalived cannot say this path: the check only connects")
+        return None
+    return {"path": check.path, "host": check.host, "status": _ranges(check.status)}
+
+
+def _ranges(codes: Iterable[int]) -> list[str]:
+    """Return status codes in order, neighbours as ranges: 200-204."""
+    found: list[list[int]] = []
+    for code in sorted(set(codes)):
+        if found and found[-1][-1] == code - 1:
+            found[-1].append(code)
+        else:
+            found.append([code])
+    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found]
+
+
+def _within(limits: tuple[float, float], value: float) -> float:
+    least, most = limits
+    return min(max(least, value), most)
+
+
+def _number(value: float) -> str:
+    """Return seconds as keepalived reads them: microseconds at most, and never an exponent."""
+    return f"{max(SHORTEST_S, value):.6f}".rstrip("0").rstrip(".")
