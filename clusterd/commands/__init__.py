@@ -21,6 +21,7 @@ _COMMANDS = {
     "validate": "clusterd.commands.validate:validate",
     "import": "clusterd.commands.import_:import_file",
     "render": "clusterd.commands.render:render",
+    "schema": "clusterd.commands.schema:schema",
     "log": "clusterd.commands.log:log",
 }
 
