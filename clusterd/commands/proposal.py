@@ -6,22 +6,25 @@ import pwd
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import click
 
-from clusterd import brakes, configuration
+from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.exits import Stopped
 from clusterd.commands.session import Session, json_option
 from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
-from clusterd.configuration import Committed
+from clusterd.configuration import Committed, Extras
 from clusterd.document import objects
 from clusterd.errors import UnsafeChange
 from clusterd.history import Author, Signature
+from clusterd.keys import Keys
 from clusterd.model import Cluster
+from clusterd.pending import Pending
+from clusterd.store.contract import Store
 
 WAIT_S = 30.0
 
@@ -35,6 +38,15 @@ class Manner:
     message: str = ""
     wait_s: float | None = None
     force: bool = False
+    undo_after_s: float | None = None
+    undo_reason: Literal["confirm", "expire"] = "confirm"
+
+    def pending(self, number: int) -> Pending | None:
+        """Return when and why the commit of this number is undone by itself, None where it is not."""
+        if self.undo_after_s is None:
+            return None
+        due = datetime.now(UTC) + timedelta(seconds=self.undo_after_s)
+        return Pending(number=number, due=due, reason=self.undo_reason)
 
     def check_answerable(self) -> None:
         """Raise a usage error where a question would be asked and nobody is there to answer it."""
@@ -58,7 +70,8 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def packed(*args: Any, dry_run: bool, yes: bool, force: bool, **rest: Any) -> None:
         said: str = rest.pop("message").encode("utf-8", "replace").decode()
-        function(*args, manner=Manner(dry_run, yes, said, rest.pop("wait"), force), **rest)
+        manner = Manner(dry_run, yes, said, rest.pop("wait"), force, rest.pop("confirmed"))
+        function(*args, manner=manner, **rest)
 
     decorated: Callable[..., None] = packed
     for option in (
@@ -68,6 +81,12 @@ def edit_options(function: Callable[..., None]) -> Callable[..., None]:
             metavar="[=S]",
             type=click.FloatRange(min=0, max=86400),
             help=f"Wait until all live routers applied it, for S seconds at most ({WAIT_S:g} by default).",
+        ),
+        click.option(
+            "--confirmed",
+            metavar="S",
+            type=click.FloatRange(min=1, max=604800),
+            help="Have it undone after S seconds unless `clusterd confirm` came.",
         ),
         click.option("-m", "--message", default="", metavar="WHY", help="Why, for the history."),
         click.option("--force", is_flag=True, help="Take out of service more than the brakes let pass."),
@@ -104,9 +123,10 @@ def propose(session: Session, base: Committed | None, cluster: Cluster, manner: 
         _tell(session, None, found, "dry run: nothing was committed")
         return None
     _ask(manner)
-    done = _commit(session, base, cluster, manner)
+    pending = manner.pending(base.number + 1 if base else 1)
+    done = _commit(session, base, cluster, manner, pending)
     told = summary(found) or ("an empty cluster" if base is None else f"written back {', '.join(repaired)}")
-    _tell(session, done, found, f"commit {done.number}: {printable(told)}")
+    _tell(session, done, found, f"commit {done.number}: {printable(told)}" + (f"\n{pending.told()}" if pending else ""))
     return done
 
 
@@ -142,10 +162,17 @@ def _ask(manner: Manner) -> None:
         raise Stopped("stopped: nothing was committed")
 
 
-def _commit(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed:
+def _commit(
+    session: Session, base: Committed | None, cluster: Cluster, manner: Manner, pending: Pending | None
+) -> Committed:
     signature = Signature(_author(), datetime.now(UTC), manner.message)
+
+    async def committed(store: Store, keys: Keys) -> Committed:
+        extras = undoing.riders(keys, pending) if pending else Extras()
+        return await configuration.commit(store, keys, base, cluster, signature, **extras)
+
     try:
-        return session.run(lambda store, keys: configuration.commit(store, keys, base, cluster, signature))
+        return session.run(committed)
     except KeyboardInterrupt as error:
         number = base.number + 1 if base else 1
         raise Stopped(

@@ -1,0 +1,101 @@
+"""Commits that are to be confirmed, and what was written past the commits, as whoever types a command meets them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from clusterd.pending import parsed
+from tests.clusterd.command_line import CommandLine
+from tests.store.etcd_server import etcdctl
+
+pytestmark = pytest.mark.etcd
+
+CHANGE = ("set", "virtuals/web/servers/rs1/weight=5", "--yes")
+
+
+def key(clusterd: CommandLine, name: str) -> str:
+    return etcdctl(clusterd.endpoint, "get", "--print-value-only", clusterd.keys.prefix + name).strip()
+
+
+def test_a_commit_to_be_confirmed_says_until_when_and_leaves_a_key_for_the_routers(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ended = clusterd(*CHANGE, "--confirmed", "60")
+    assert ended.code == 0
+    pending = parsed("", key(clusterd, "pending/00000002").encode())
+    assert abs(pending.due - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=20)
+    assert pending.reason == "confirm"
+    assert ended.out.splitlines()[-1] == pending.told()
+
+
+def test_confirm_keeps_it(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    clusterd(*CHANGE, "--confirmed", "60")
+    wrong = clusterd("confirm", "1")
+    assert (wrong.code, wrong.err) == (1, "commit 1 does not wait for confirmation; these do: 2\n")
+    ended = clusterd("confirm")
+    assert (ended.code, ended.out) == (0, "commit 2 stays\n")
+    assert key(clusterd, "pending/00000002") == ""
+
+
+def test_confirm_tells_programs_what_it_kept(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    clusterd(*CHANGE, "--confirmed", "60")
+    assert clusterd("--json", "confirm", "2").json == {"confirmed": [2]}
+
+
+def test_without_a_commit_that_waits_confirm_says_so(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ended = clusterd("confirm")
+    assert (ended.code, ended.out) == (1, "")
+    assert "no commit waits for confirmation" in ended.err
+
+
+def test_a_dry_run_and_an_unchanged_document_leave_nothing_pending(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    assert clusterd(*CHANGE, "--confirmed", "60", "--dry-run").code == 0
+    assert clusterd("set", "virtuals/web/servers/rs1/weight=2", "--yes", "--confirmed", "60").code == 0
+    assert key(clusterd, "pending/00000002") == ""
+
+
+def alter(clusterd: CommandLine, weight: object) -> None:
+    """Change an object with etcdctl, past the commits."""
+    web = json.loads(key(clusterd, "config/1/virtuals/web"))
+    web["servers"]["rs1"]["weight"] = weight
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/web", json.dumps(web))
+
+
+def test_adopt_commits_what_somebody_wrote_past_the_commits(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    alter(clusterd, 9)
+    assert "weight: 2" in clusterd("show").out
+    ended = clusterd("adopt", "--yes", "-m", "it was meant")
+    assert (ended.code, ended.out) == (0, "commit 2: virtuals/web/servers/rs1/weight 2 -> 9\n")
+    assert "weight: 9" in clusterd("show").out
+    assert clusterd("set", "virtuals/web/scheduler=rr", "--yes").err == ""
+
+
+def test_adopt_undo_writes_the_committed_values_back(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    alter(clusterd, 9)
+    ended = clusterd("adopt", "--undo", "--yes")
+    assert ended.code == 0
+    assert json.loads(key(clusterd, "config/1/virtuals/web"))["servers"]["rs1"]["weight"] == 2
+
+
+def test_adopt_refuses_what_is_not_valid_and_names_it(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    alter(clusterd, -9)
+    ended = clusterd("adopt", "--yes")
+    assert ended.code == 1
+    assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -9" in ended.err
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/web", "{")
+    ended = clusterd("adopt", "--yes")
+    assert ended.code == 1
+    assert "config/1/virtuals/web: not valid JSON" in ended.err
+
+
+def test_with_nothing_to_adopt_nothing_is_committed(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ended = clusterd("adopt", "--yes")
+    assert (ended.code, ended.out) == (0, "nothing to change: this is what commit 1 left\n")
