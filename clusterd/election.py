@@ -105,6 +105,11 @@ class LockSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreReplaced:
+    """etcd's revision went back, which it never does by itself: what was known of the lock is worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimFailed:
     """A claim was refused (somebody was faster) or its outcome is not known: the lock's watch will tell."""
 
@@ -136,7 +141,7 @@ class Tick:
     """Time has passed."""
 
 
-Event = Configured | Ready | LeaseSeen | LockSeen | ClaimFailed | Promised | Asked | Stop | Tick
+Event = Configured | Ready | LeaseSeen | LockSeen | StoreReplaced | ClaimFailed | Promised | Asked | Stop | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,8 @@ def _take(state: State, event: Event, now_s: float) -> tuple[State, tuple[Action
             return _lease(state, event), ()
         case LockSeen():
             return _lock(state, event, now_s), ()
+        case StoreReplaced():
+            return replace(state, seen_revision=0, holder=None, token=0, claiming=False), ()
         case ClaimFailed():
             return replace(state, claiming=False, claim_again_s=max(state.claim_again_s, now_s + RANK_DELAY_S)), ()
         case Promised(sent_s, for_s) if state.acting and state.policy == "failsafe":

@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 from clusterd import configuration
 from clusterd.configuration import Committed
-from clusterd.election import LeaseSeen, LockSeen
+from clusterd.election import LeaseSeen, LockSeen, StoreReplaced
 from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Deleted, Snapshot, Store
@@ -54,31 +54,34 @@ async def lease(
     while True:
         ttl_s, every_s = timing()
         try:
-            if lease_id:
-                answer = await store.refresh(lease_id)
-                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s))
-                lease_id = lease_id if answer.ttl_s > 0 else 0
-            else:
-                answer = await store.grant(ttl_s)
-                lease_id = answer.lease_id
-                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s, granted=True))
+            answer = await (store.refresh(lease_id) if lease_id else store.grant(ttl_s))
+            put(LeaseSeen(answer.lease_id, answer.ttl_s, answer.sent_s, granted=not lease_id))
+            lease_id = answer.lease_id if answer.ttl_s > 0 else 0
             trouble.ends()
         except ClusterdError as error:
             trouble.begins(error)
             await asyncio.sleep(RETRY_S)
             continue
-        if lease_id:
-            await asyncio.sleep(every_s)
+        if lease_id:  # one made for a shorter time than is configured now needs its refreshes sooner
+            await asyncio.sleep(min(every_s, answer.ttl_s / 3))
 
 
-async def lock(store: Store, key: str, put: Callable[[LockSeen], None]) -> None:
+async def lock(store: Store, key: str, put: Callable[[LockSeen | StoreReplaced], None]) -> None:
     """Tell whose the lock is, at every change."""
+    highest = 0
 
     async def listed(snapshot: Snapshot) -> None:
+        nonlocal highest
+        if snapshot.revision < highest:
+            log.error("etcd is at revision %d and was at %d: it was restored or replaced", snapshot.revision, highest)
+            put(StoreReplaced())
+        highest = snapshot.revision
         held = [entry for entry in snapshot.entries if entry.key == key]
         put(lock_seen(snapshot.revision, held[0] if held else None))
 
     async def changed(batch: Batch) -> None:
+        nonlocal highest
+        highest = max(highest, batch.revision)
         for change in batch.changes:
             if change.key == key:
                 put(lock_seen(batch.revision, None if isinstance(change, Deleted) else change))

@@ -56,6 +56,7 @@ class KernelFollower:
     _look: bool = True
     _look_again_s: float = 0.0
     _converging: bool = False
+    _round: int = 0  # grows when addresses are let go: a reading from before says nothing of what is left of them
     _holding: tuple[Address, ...] = ()
     _renewing: bool = False
     _renewal: Renewal = field(default_factory=Renewal)
@@ -90,6 +91,7 @@ class KernelFollower:
     def let_go(self, floating: tuple[Address, ...]) -> None:
         """Remove the floating addresses, ahead of everything else."""
         self._holding = ()
+        self._round, self.without_addresses = self._round + 1, False
         self._renewal = Renewal()
         self.tasks.spawn(self._write(Verb.DELETE, floating))
 
@@ -103,7 +105,7 @@ class KernelFollower:
             self.tasks.spawn(self._converge(wanted))
 
     async def _converge(self, wanted: Wanted) -> None:
-        look, self._look = self._look, False
+        look, self._look, begun = self._look, False, self._round
         result: Convergence | None = None
         try:
             result = await self.writer.converge(wanted.plane, self._scope, self.until_s, look)
@@ -115,7 +117,7 @@ class KernelFollower:
         for operation in result.done if result else ():
             log.info("%s", operation)
         self.converged = result is not None and result.converged
-        self.without_addresses = result is not None and not addresses(result.actual)
+        self.without_addresses = result is not None and not addresses(result.actual) and begun == self._round
         if not self.converged:
             self._look_again_s = min(self._look_again_s, boottime_s() + RETRY_S)
         elif wanted.number != self.applied_number:

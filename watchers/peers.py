@@ -19,6 +19,7 @@ from watchers.envelope import LARGEST_BYTES, Question, Reply, seal, unseal
 log = logging.getLogger("clusterd.peers")
 _KEPT_QUESTIONS = 20
 _MOST_PATHS = 4
+_MOST_STRANGERS = 100
 _NEVER = float("-inf")
 
 
@@ -47,6 +48,7 @@ class Peers(asyncio.DatagramProtocol):
     _promised: dict[str, float] = field(default_factory=dict)  # when each peer's newest answered question was sent
     _asked: AskPeers = field(default_factory=lambda: AskPeers((), 0.0))
     _askers: dict[str, _Asker] = field(default_factory=dict)
+    _strangers: set[str] = field(default_factory=set)
 
     async def configure(self, secret: bytes, addresses: Mapping[str, Sequence[str]], port: int) -> None:
         """Take over the key, the other routers' addresses by name, and the port. Raises OSError where it is taken."""
@@ -98,7 +100,9 @@ class Peers(asyncio.DatagramProtocol):
             case Reply() if message.agreed and message.name in self._sent_s and message.sender in self._asked.peers:
                 self._promise(message.sender, self._sent_s[message.name])
             case None:
-                log.warning("a datagram from %s is not from a router of this cluster", addr[0])
+                if addr[0] not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
+                    self._strangers.add(addr[0])  # told once each, so that nobody can fill the log
+                    log.warning("a datagram from %s is not from a router of this cluster", addr[0])
 
     def error_received(self, exc: Exception) -> None:
         """A peer is not there: its silence says so as well."""

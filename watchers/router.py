@@ -195,12 +195,16 @@ class Router:
             case election.Tick():
                 self._elect(event)
                 self._kernel.tick()
+            case election.LeaseSeen():
+                self._elect(event)
+                if self._state.acting and not self._kernel.converged:
+                    self._kernel.look()  # what came too late for the last claim may be in time for this one
             case _:
                 self._elect(event)
 
     def _stop(self, event: election.Stop) -> None:
         self._elect(event)
-        self._kernel.changed()
+        self._kernel.let_go(wish.floating(self._followed.cluster) if self._followed else ())
         self._kernel.look()
         self._tasks.spawn(self._end_anyway() if self._followed else self._hand_over())
 

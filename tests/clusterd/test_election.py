@@ -13,6 +13,7 @@ from clusterd.election import (
     LeaseSeen,
     LockSeen,
     Ready,
+    StoreReplaced,
     Tick,
     active_until,
 )
@@ -166,3 +167,13 @@ def test_a_router_whose_kernel_is_not_ready_leaves_the_others_the_way() -> None:
     router.take(Ready(False), 10.1)
     router.take(LockSeen(6, ""), 10.5)
     assert router.claims_at(11.0, 10.5 + UNREADY_DELAY_S) == 10.5 + UNREADY_DELAY_S
+
+
+def test_what_a_replaced_store_says_of_the_lock_is_heard_although_its_revisions_are_lower() -> None:
+    router = holder(10.0)
+    router.take(LockSeen(2, "", 0, 0), 10.1)
+    assert router.state.acting, "told late, as long as the store is the same"
+    router.take(StoreReplaced(), 10.2)
+    assert not router.state.acting
+    router.take(LockSeen(2, "r2", 2, 66), 10.3)
+    assert router.state.holder == "r2"
