@@ -61,7 +61,7 @@ def changes(before: Data, after: Data) -> tuple[Change, ...]:
     """Return what changed between objects by name, as etcd keeps them (see `document.objects`)."""
     plain = objects(Cluster())
     old, new = {**plain, **before}, {**plain, **after}
-    order = dict.fromkeys(sorted({*old, *new}))
+    order = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     olds, news = ({name: side[name] for name in order if name in side} for side in (old, new))
     return tuple(_differences("", _Sides(olds, news, _sparse(olds), _sparse(news))))
 

@@ -12,7 +12,7 @@ from clusterd.changes import Change, changes
 from clusterd.errors import ConfigError, Problem
 from clusterd.history import Head, Outline, Record, from_parts, objects_hash, replayed
 from clusterd.keys import Keys
-from clusterd.model import Cluster
+from clusterd.model import Cluster, Router, Settings, Virtual
 from clusterd.store.contract import Entry, Snapshot, Store
 
 _T = TypeVar("_T", Head, Outline, Record)
@@ -35,9 +35,10 @@ class Committed:
         return self.head.number
 
 
-async def read(store: Store, keys: Keys) -> Committed | None:
+async def read(store: Store, keys: Keys, known: Committed | None = None) -> Committed | None:
     """Return what is committed, None where nothing ever was.
 
+    `known` is what was read before: what has not changed since is taken from it, which saves most of the work.
     Raises ConfigError, with the key as the path, where a value cannot be read or is not what was committed and the
     history cannot give it back.
     """
@@ -47,7 +48,7 @@ async def read(store: Store, keys: Keys) -> Committed | None:
         snapshot = await store.snapshot(keys.head, keys.config(generation))
         head = next((entry for entry in snapshot.entries if entry.key == keys.head), None)
         if head is not None and parsed(Head, head).generation == generation:
-            return await _committed(store, keys, snapshot, head)
+            return await _committed(store, keys, snapshot, head, known)
     return None
 
 
@@ -90,7 +91,7 @@ def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
         ) from error
 
 
-async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry) -> Committed:
+async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry, known: Committed | None) -> Committed:
     head = parsed(Head, entry)
     prefix = keys.config(head.generation)
     found = {e.key.removeprefix(prefix): _decoded(e.value) for e in snapshot.entries if e.key.startswith(prefix)}
@@ -104,10 +105,31 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry)
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
     try:
-        cluster = document.from_objects(objects)
+        cluster = _cluster(objects, known)
     except ConfigError as error:
         raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
     return Committed(head, cluster, objects, entry.mod_revision, snapshot.revision, tuple(strays))
+
+
+def _cluster(objects: Mapping[str, Any], known: Committed | None) -> Cluster:
+    """Return the cluster of the objects, made of those that are known already as far as they are the same."""
+    if known is None:
+        return document.from_objects(objects)
+    if objects == known.objects:
+        return known.cluster
+    return document.from_objects(
+        {
+            name: _known_object(known.cluster, name) if known.objects.get(name) == value else value
+            for name, value in objects.items()
+        }
+    )
+
+
+def _known_object(cluster: Cluster, name: str) -> Settings | Router | Virtual:
+    kind, _, label = name.partition("/")
+    if kind == "cluster":
+        return cluster.settings
+    return cluster.routers[label] if kind == "routers" else cluster.virtuals[label]
 
 
 def _decoded(value: bytes) -> Any:

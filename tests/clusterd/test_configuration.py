@@ -117,3 +117,29 @@ async def test_etcd_away_is_said_at_once() -> None:
         await read(store, KEYS)
     with pytest.raises(StoreUnavailable):
         await commit(store, KEYS, base, EMPTY, ALICE)
+
+
+async def test_what_is_known_already_is_taken_over_and_only_changes_are_looked_at() -> None:
+    store = MemoryStore()
+    base = await commit(store, KEYS, None, manual(), ALICE)
+    again = await read(store, KEYS, base)
+    assert again is not None
+    assert again.cluster is base.cluster
+    await commit(store, KEYS, base, with_weight(5), BOB)
+    changed = await read(store, KEYS, base)
+    assert changed == await read(store, KEYS)
+    assert changed is not None
+    assert changed.cluster.virtuals["web"] != base.cluster.virtuals["web"]
+    assert changed.cluster.routers["r1"] is base.cluster.routers["r1"]
+    assert changed.cluster.settings is base.cluster.settings
+
+
+@given(clusters(), clusters())
+@settings(max_examples=40, deadline=None)
+async def test_whatever_is_known_the_same_is_read(one: Cluster, other: Cluster) -> None:
+    store, foreign = MemoryStore(), MemoryStore()
+    base = await commit(store, KEYS, None, one, ALICE)
+    unrelated = await commit(foreign, KEYS, None, other, ALICE)
+    assert await read(store, KEYS, unrelated) == await read(store, KEYS)
+    await commit(store, KEYS, base, other, ALICE)
+    assert await read(store, KEYS, base) == await read(store, KEYS)

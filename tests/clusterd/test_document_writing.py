@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clusterd import document
+from clusterd.document import yaml_writer
 from clusterd.errors import ConfigError
 from clusterd.model import Cluster
 from tests.clusterd.test_document import CONTRACT, WEB
@@ -64,3 +65,19 @@ def test_the_example_is_dumped_without_its_defaults_and_one_line_for_small_thing
 @example({"a": 1e22, "b": 1e-7})
 def test_plain_data_is_dumped_so_that_it_is_read_back(data: dict[str, Any]) -> None:
     assert document.parse_yaml(document.dump_data(data))[0] == data
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), PLAIN, min_size=1, max_size=3))
+@settings(max_examples=300, deadline=None)
+@example({"a" * 119: {"b": {"c": 1}}, "v": {"w" * 130: {"x": {"y": "1.2.3.4/24"}}}, "z": {}})
+@example({"v": {"w": {"send": "GET /\r\n", "on": "yes", "list": [{"a": [1, 0.5]}], "t": [True, None, "", "~"]}}})
+@example({"v": {"w": {"text": "x" * 110}, "u": {"text": "x" * 111}}})
+def test_what_is_written_quickly_is_what_libyaml_writes(data: dict[str, Any]) -> None:
+    assert document.dump_data(data) == yaml_writer._thorough(data)
+
+
+@given(clusters())
+@settings(max_examples=50, deadline=None)
+def test_a_cluster_is_written_as_libyaml_writes_it(given: Cluster) -> None:
+    data = given.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    assert document.dump_data(data) == (yaml_writer._thorough(data) if data else "{}\n")
