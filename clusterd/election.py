@@ -24,6 +24,8 @@ from typing import Literal
 MARGIN_S = 0.3
 # How much longer a router waits before it claims, for each better one that could.
 RANK_DELAY_S = 0.3
+# The same where nobody was seen to hold the lock yet: when a whole cluster starts, its routers are seconds apart.
+FIRST_RANK_DELAY_S = 2.0
 # How much longer a router waits whose kernel is not what it should be.
 UNREADY_DELAY_S = 1.0
 # A promise has room for a whole second in the kernel, the margin, and a lost question (lifetimes are whole seconds).
@@ -286,7 +288,8 @@ def _ask(state: State, now_s: float) -> tuple[State, tuple[Action, ...]]:
 
 
 def _claim(state: State, now_s: float) -> tuple[State, tuple[Action, ...]]:
-    delay_s = RANK_DELAY_S * _rank(state) + (0 if state.ready else UNREADY_DELAY_S)
+    per_rank_s = RANK_DELAY_S if state.last_holder else FIRST_RANK_DELAY_S
+    delay_s = per_rank_s * _rank(state) + (0 if state.ready else UNREADY_DELAY_S)
     if state.acting:
         delay_s = 0  # by promises: nobody else may have it
     lease_lives = state.lease_until_s > now_s

@@ -42,7 +42,7 @@ Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed"
 class Value(BaseModel):
     """A frozen value that knows all its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class NatRouter(Value):

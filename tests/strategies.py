@@ -214,6 +214,6 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
             portless = {label: each.model_copy(update={"port": None}) for label, each in said.servers.items()}
             said = said.model_copy(update={"servers": portless})
         virtuals[name] = said
-    whole = Cluster(settings=settings, routers=routers, virtuals=virtuals)
+    whole = Cluster(cluster=settings, routers=routers, virtuals=virtuals)
     hidden: tuple[Masquerade, ...] = masquerades(whole)
     return whole.model_copy(update={"settings": settings.model_copy(update={"masquerade": hidden})})

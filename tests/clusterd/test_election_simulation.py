@@ -115,7 +115,7 @@ def never_claims_again(state: State, event: Event, now_s: float) -> tuple[State,
 
 
 def rounds_up(until_s: float, now_s: float) -> int:
-    return max(0, math.ceil(min(until_s - now_s, 3600)))
+    return math.ceil(min(max(until_s - now_s, 0.0), 3600))
 
 
 CUTS_AND_PAUSES = (scenario.cut_from_etcd, scenario.pause)

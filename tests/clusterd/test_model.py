@@ -118,7 +118,7 @@ def test_the_nearest_way_of_forwarding_counts(
 ) -> None:
     one = Server.model_validate(RS1 | {"forwarding": server})
     around = Virtual.model_validate(WEB | {"forwarding": virtual})
-    assert forwarding(Cluster(settings=Settings(forwarding=cluster)), around, one) == way
+    assert forwarding(Cluster(cluster=Settings(forwarding=cluster)), around, one) == way
 
 
 def test_the_schema_of_the_document_names_every_part() -> None:

@@ -13,7 +13,7 @@ from tests.clusterd.simulation.world import Violation, Weather, World
 
 TROUBLE_S = 25.0
 # A claim or a first read whose answer was lost is waited for that long; then it is tried again.
-SETTLE_S = 8.0
+SETTLE_S = 12.0
 
 
 @dataclass
