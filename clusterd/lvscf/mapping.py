@@ -3,13 +3,12 @@
 Nothing is left out silently: what the document has no place for becomes a warning.
 """
 
-import re
 from typing import Any
 
-from clusterd.errors import Problem
 from clusterd.lvscf.grammar import Path
 from clusterd.lvscf.syntax import Block, Given
 from clusterd.model import Cluster, Masquerade
+from clusterd.reading import Draft, free_name
 
 PRIORITIES = {"primary": 100, "backup": 50}
 KEEPALIVE_S, DEADTIME_S, HEARTBEAT_PORT = 2, 5, 539
@@ -17,37 +16,6 @@ PORT, CHECK_S, REENTRY_S = 80, 10, 180
 SHORTEST_DEADTIME_S = 2  # etcd's floor for a lease
 LOAD_SOURCES = {"uptime": "ssh", "rup": "rup", "ruptime": "ruptime", "none": "none"}
 PROBE = {"send": r"GET / HTTP/1.0\r\n\r\n", "expect": "HTTP"}  # what Piranha sends on port 80 when nothing is given
-
-
-class Draft:
-    """The document while it is made."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, Any] = {}
-        self.warnings: list[Problem] = []
-        self.origins: dict[Path, tuple[int, str]] = {(): (0, "")}  # line and path in the file, by path in the document
-        self.reported: set[Path] = set()  # their values are wrong, and the file's own problems say so
-
-    def put(self, path: Path, value: object, *, over: bool = True) -> None:
-        """Set the value at a path, only where there is none yet unless `over`."""
-        here = self.data
-        for step in path[:-1]:
-            here = here.setdefault(step, {})
-        if over or path[-1] not in here:
-            here[path[-1]] = value
-
-    def warn(self, line: int, path: str, message: str) -> None:
-        """Say what is not carried over, or what was made up."""
-        self.warnings.append(Problem(line, path, message))
-
-    def located(self, problem: Problem) -> Problem | None:
-        """Return a problem of the document as one of the file, none where the file's own problems cover it."""
-        path = tuple(problem.path.split("/")) if problem.path else ()
-        if path in self.reported:
-            return None
-        end = next(end for end in range(len(path), -1, -1) if path[:end] in self.origins)
-        line, where = self.origins[path[:end]]
-        return Problem(line, "/".join([*([where] if where else []), *path[end:]]), problem.message)
 
 
 def draft(root: Block) -> Draft:
@@ -210,11 +178,7 @@ def _server(made: Draft, virtual: Block, block: Block, around: Path) -> None:
 
 def _name(made: Draft, block: Block, taken: dict[str, Any]) -> str:
     """Return the name as the document allows it, and only once."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", block.name).lstrip("-_.")[:63] or "unnamed"
-    name, count = plain, 1
-    while name in taken:
-        count += 1
-        name = f"{plain[:57]}-{count}"
+    name = free_name(block.name, taken)
     if name != block.name:
         made.warn(block.line, block.path, f"is called {name} here")
     return name

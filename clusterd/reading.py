@@ -1,0 +1,159 @@
+"""What every importer shares: the document while it is made, and the result with what was not carried over.
+
+A reader of another program's format puts values into a `Draft` and says for each of them where in the file it stood.
+Then the document's own rules hold, and their problems are told with the lines of that file.
+"""
+
+import re
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Any
+
+from clusterd import document
+from clusterd.errors import ConfigError, Problem
+from clusterd.model import Cluster
+
+Path = tuple[str, ...]
+
+MOST_ADDRESSES = 1024  # in one range
+# What a server of these protocols says first, for programs that check them by speaking the protocol.
+GREETINGS = {"smtp": "220", "submission": "220", "ftp": "220", "pop": "+OK", "imap": "* OK", "nntp": "20"}
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file says. `warnings` tells, by line, what was not carried over and what was made up."""
+
+    cluster: Cluster
+    warnings: tuple[Problem, ...]
+    serial_no: int = 0  # lvs.cf alone has one
+
+
+class Draft:
+    """The document while it is made."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self.warnings: list[Problem] = []
+        self.problems: list[Problem] = []
+        self.origins: dict[Path, tuple[int, str]] = {(): (0, "")}  # line and path in the file, by path in the document
+        self.reported: set[Path] = set()  # their values are wrong, and the file's own problems say so
+
+    def put(self, path: Path, value: object, *, over: bool = True) -> None:
+        """Set the value at a path, only where there is none yet unless `over`."""
+        here = self.data
+        for step in path[:-1]:
+            here = here.setdefault(step, {})
+        if over or path[-1] not in here:
+            here[path[-1]] = value
+
+    def warn(self, line: int, path: str, message: str) -> None:
+        """Say what is not carried over, or what was made up."""
+        self.warnings.append(Problem(line, path, message))
+
+    def wrong(self, line: int, path: str, message: str) -> None:
+        """Say what must be corrected in the file."""
+        self.problems.append(Problem(line, path, message))
+
+    def located(self, problem: Problem) -> Problem | None:
+        """Return a problem of the document as one of the file, none where the file's own problems cover it."""
+        path = tuple(problem.path.split("/")) if problem.path else ()
+        if path in self.reported:
+            return None
+        end = next(end for end in range(len(path), -1, -1) if path[:end] in self.origins)
+        line, where = self.origins[path[:end]]
+        return Problem(line, "/".join([*([where] if where else []), *path[end:]]), problem.message)
+
+    def cluster(self) -> Cluster:
+        """Return the cluster that the document describes. Raises ConfigError with every problem, the file's own too."""
+        try:
+            cluster = document.from_data(self.data, {path: line for path, (line, _) in self.origins.items()})
+        except ConfigError as error:
+            located = [self.located(problem) for problem in error.problems]
+            raise ConfigError(list(dict.fromkeys(p for p in [*self.problems, *located] if p))) from None
+        if self.problems:
+            raise ConfigError(list(dict.fromkeys(self.problems)))
+        return cluster
+
+    def reading(self) -> Reading:
+        """Return what the file says. Raises ConfigError with every problem."""
+        return Reading(self.cluster(), tuple(sorted(dict.fromkeys(self.warnings))))
+
+
+def decoded(text: str | bytes) -> tuple[str, list[Problem]]:
+    """Return the text of a file, and a warning where it is not UTF-8."""
+    if isinstance(text, str):
+        return text, []
+    try:
+        return text.decode(), []
+    except UnicodeDecodeError as error:
+        line = text[: error.start].count(b"\n") + 1
+        return text.decode("latin-1"), [Problem(line, "", "not UTF-8: the file is read as Latin-1")]
+
+
+def lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines with their numbers, however they end, and only where editors end them."""
+    return list(enumerate(_LINE_END.split(text), start=1))
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """Return the name as the document allows it, and not one of those that are taken."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", wanted).lstrip("-_.")[:63] or "unnamed"
+    name, count = plain, 1
+    while name in taken:
+        count += 1
+        name = f"{plain[:57]}-{count}"
+    return name
+
+
+def number(word: str) -> int:
+    """Return a plain decimal number. Raises ValueError for anything else."""
+    if not (word.isascii() and word.isdigit() and len(word) < 19):
+        raise ValueError(f"a number is expected, not {word!r}")
+    return int(word)
+
+
+def is_ipv6(word: str) -> bool:
+    """Tell whether this is an IPv6 address, perhaps in brackets or with a prefix length."""
+    try:
+        IPv6Address(word.partition("/")[0].strip("[]"))
+    except AddressValueError:
+        return False
+    return True
+
+
+def addresses(first: str, last: str) -> Iterator[str]:
+    """Return the addresses of a range, both ends included. Raises ValueError where it is none or far too long."""
+    low, high = int(IPv4Address(first)), int(IPv4Address(last))
+    if high < low:
+        raise ValueError(f"the range {first} to {last} goes backwards")
+    if high - low >= MOST_ADDRESSES:
+        raise ValueError(f"{high - low + 1} addresses are too many for one range: at most {MOST_ADDRESSES}")
+    return (str(IPv4Address(number)) for number in range(low, high + 1))
+
+
+def settle_forwarding(made: Draft, default: str) -> None:
+    """Say the way that most virtual servers go once, for the cluster, and each other way where it differs.
+
+    Expects each virtual server's `forwarding` to be there, None where nothing says it, and those of its servers that
+    have another.
+    """
+    virtuals = made.data.get("virtuals", {})
+    ways = [virtual["forwarding"] for virtual in virtuals.values() if virtual["forwarding"]]
+    common = max(ways, key=ways.count, default=default)
+    made.put(("cluster", "forwarding"), common)
+    for virtual in virtuals.values():
+        if virtual["forwarding"] in (common, None):
+            del virtual["forwarding"]
+
+
+def server_name(address: str, port: int | None, taken: Container[str]) -> str:
+    """Return what a real server is called that has no name: its address, with its port where that is needed."""
+    return free_name(f"{address}-{port}" if address in taken and port else address, taken)
+
+
+def virtual_name(address: str, port: int, protocol: str, taken: Container[str]) -> str:
+    """Return what a virtual server is called that has no name."""
+    return free_name(f"{address}-{port}" + ("-udp" if protocol == "udp" else ""), taken)
