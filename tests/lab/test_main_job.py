@@ -282,6 +282,6 @@ def test_etcdctl_shows_a_person_what_is_going_on(cluster: LabCluster) -> None:
     record = json.loads(shown[f"/clusterd/main/history/{head['number']:08d}"])
     assert record["changes"]["virtuals/web"]["after"]["servers"]["rs3"]["weight"] == 1
     web = json.loads(shown["/clusterd/main/config/1/virtuals/web"])
-    assert web["servers"]["rs1"] == {"address": "192.168.1.1", "weight": 2, "enabled": True}
+    assert web["servers"]["rs1"] == {"address": "192.168.1.1", "weight": 2, "enabled": True, "drain": False}
     assert json.loads(shown[f"/clusterd/main/health/web/rs1/{active}"])["detail"] == "HTTP 200"
     assert document.parse(cluster.clusterd("show").stdout) == document.parse(DOCUMENT)
