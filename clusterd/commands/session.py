@@ -42,17 +42,20 @@ class Session:
 
         settings = self.settings()
 
-        async def connected() -> T:
+        done: list[T] = []  # and not asyncio's result: before 3.12 asyncio spells that out and throws the text away
+
+        async def connected() -> None:
             try:
                 store = open_store(settings)
             except ConfigError as error:
                 raise click.UsageError(str(error)) from error
             try:
-                return await work(store, Keys(settings.cluster))
+                done.append(await work(store, Keys(settings.cluster)))
             finally:
                 await store.close()
 
-        return asyncio.run(connected())
+        asyncio.run(connected())
+        return done[0]
 
     def committed(self) -> "Committed":
         """Return what is committed; ConfigError where nothing is."""

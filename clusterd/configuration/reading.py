@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -23,8 +23,8 @@ class Committed:
     """What is committed, read at one revision of the store."""
 
     head: Head
-    cluster: Cluster
-    objects: Mapping[str, Any]  # by name (``virtuals/web``), as they were committed
+    cluster: Cluster = field(repr=False)
+    objects: Mapping[str, Any] = field(repr=False)  # by name (``virtuals/web``), as they were committed
     head_revision: int  # the head's mod revision: what the next commit is compared with
     revision: int  # of the snapshot: watch from the next one
     strays: tuple[str, ...] = ()  # objects whose value in etcd is not the committed one: somebody went past the commits
