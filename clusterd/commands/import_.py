@@ -1,42 +1,92 @@
 """clusterd import: another program's configuration as a document."""
 
-from collections.abc import Callable, Sequence
+import glob
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
-from clusterd import document, lvscf
+from clusterd import document, ipvsadm, keepalived, ldirectord, lvscf
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
 from clusterd.commands.streams import printable, read_input, warn
-from clusterd.errors import Problem
-from clusterd.model import Cluster
+from clusterd.reading import Reading
+
+Reader = Callable[[bytes, str | None, str], Reading]  # the text, --interface, and the name of the file
+
+EXAMPLES = """\b
+Examples:
+  clusterd import lvs.cf /etc/sysconfig/ha/lvs.cf > cluster.yaml
+  clusterd import keepalived /etc/keepalived/keepalived.conf > cluster.yaml
+  clusterd import ldirectord /etc/ha.d/ldirectord.cf --interface eth0 > cluster.yaml
+  ipvsadm -Sn | clusterd import ipvsadm - --interface eth0 --apply -m "from the old routers"
+"""
 
 
-def _lvs_cf(text: bytes) -> tuple[Cluster, Sequence[Problem]]:
-    reading = lvscf.read(text)
-    return reading.cluster, reading.warnings
+def _lvs_cf(text: bytes, interface: str | None, _file: str) -> Reading:
+    if interface is not None:
+        raise click.UsageError("lvs.cf says itself which interfaces carry the addresses: leave --interface out")
+    return lvscf.read(text)
 
 
-FORMATS: dict[str, Callable[[bytes], tuple[Cluster, Sequence[Problem]]]] = {"lvs.cf": _lvs_cf}
+def _keepalived(text: bytes, interface: str | None, file: str) -> Reading:
+    return keepalived.read(text, interface, _included, file)
 
 
-@click.command(cls=EditCommand, name="import", short_help="Read another program's format.")
-@click.argument("source", metavar="FORMAT", type=click.Choice(list(FORMATS)))
-@click.argument("file", metavar="FILE")
+FORMATS: Mapping[str, Reader] = {
+    "lvs.cf": _lvs_cf,
+    "keepalived": _keepalived,
+    "ldirectord": lambda text, interface, _file: ldirectord.read(text, interface),
+    "ipvsadm": lambda text, interface, _file: ipvsadm.read(text, interface),
+}
+
+
+def _known(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value not in FORMATS:
+        raise click.BadParameter(f"{value!r} is no format that can be imported{document.suggestion(value, FORMATS)}")
+    return value
+
+
+def _begin_like(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+@click.command(cls=EditCommand, name="import", short_help="Read another program's format.", epilog=EXAMPLES)
+@click.argument("source", metavar="FORMAT", callback=_known, shell_complete=_begin_like)
+@click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
+@click.option("--interface", metavar="IF", help="What carries the addresses whose interface FILE does not say.")
 @click.option("--apply", "commits", is_flag=True, help="Commit it, in the place of what is committed.")
 @edit_options
 @pass_session
-def import_file(session: Session, source: str, file: str, commits: bool, manner: Manner) -> None:
-    """Turn FILE (- is stdin), which is in another program's FORMAT (lvs.cf), into a document on stdout.
+def import_file(session: Session, source: str, file: str, interface: str | None, commits: bool, manner: Manner) -> None:
+    """Turn FILE (- is stdin), which is in another program's FORMAT, into a document on stdout.
 
-    What cannot be carried over is told on stderr.
+    FORMAT is lvs.cf, keepalived, ldirectord or ipvsadm (what ipvsadm -Sn prints; it needs --interface). What cannot be
+    carried over, and what is made up, is told on stderr, by line.
     """
     if commits:
         manner.check_answerable()
-    cluster, warnings = FORMATS[source](read_input(file))
-    for warning in warnings:
+    reading = FORMATS[source](read_input(file), interface, file)
+    for warning in reading.warnings:
         warn(printable(str(warning)))
     if commits:
-        carry_out(session, session.found(), cluster, manner)
+        carry_out(session, session.found(), reading.cluster, manner)
     else:
-        click.echo(document.dump(cluster), nl=False)
+        click.echo(document.dump(reading.cluster), nl=False)
+
+
+def _included(pattern: str, by: str) -> Sequence[keepalived.Source]:
+    """Return the files that a pattern in a file stands for, relative to that file as keepalived has it."""
+    folder = Path() if by == "-" else Path(by).parent
+    names = glob.glob(str(folder / pattern))  # noqa: PTH207 # Path.glob takes no absolute patterns
+    return [_source(os.path.normpath(name)) for name in sorted(names)]
+
+
+def _source(name: str) -> keepalived.Source:
+    try:
+        if not Path(name).is_file():
+            return keepalived.Source(name, unreadable="it is not a file")
+        return keepalived.Source(name, Path(name).read_bytes())
+    except OSError as error:
+        return keepalived.Source(name, unreadable=str(error.strerror))

@@ -1,0 +1,239 @@
+"""What virtual_server and virtual_server_group mean as a document."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any
+
+from clusterd.keepalived.checks import check
+from clusterd.keepalived.grammar import REAL, VIRTUAL
+from clusterd.keepalived.statements import Section, Statement, entries, flag
+from clusterd.keepalived.text import Place
+from clusterd.keepalived.vrrp import Floating
+from clusterd.lvscf.values import HOST, NETMASK, PORT
+from clusterd.reading import Draft, Path, addresses, free_name, is_ipv6, number, server_name, virtual_name
+
+_WAYS = {"NAT": "nat", "DR": "direct", "TUN": "tunnel"}
+_PERSISTENT_S = "360"  # of a persistence_timeout that says no number
+_NO_MARKS = "virtual servers are matched by address and port, not by firewall mark"
+_NO_PORT = "it takes all ports, and clusterd's have one each"
+
+Endpoint = tuple[str, int]
+Origins = dict[Path, tuple[int, str]]
+
+
+class Virtuals:
+    """Adds virtual servers to the document."""
+
+    def __init__(
+        self, made: Draft, floating: Mapping[str, Floating], interface: str | None, groups: Sequence[Statement]
+    ) -> None:
+        self._made = made
+        self._floating = floating
+        self._interface = interface
+        self._groups = {" ".join(group.words[1:]): group for group in groups}
+
+    def add(self, statement: Statement) -> None:
+        """Add what one virtual_server says: one virtual server of the document for each address."""
+        path = " ".join(statement.words)
+        section = Section(self._made, path, statement, VIRTUAL)
+        endpoints = list(self._endpoints(section))
+        body, origins = _body(section)
+        servers = _servers(section, body, origins)
+        body["check"] = check(section, servers, origins)
+        if body["protocol"] == "sctp":
+            section.said("the virtual server is not carried over: clusterd has tcp and udp")
+            return
+        taken = self._made.data["virtuals"]
+        said = section.value("snmp_name", str, "") or "-".join(
+            statement.words[2:] if statement.words[1:2] == ("group",) else ()
+        )
+        for host, port in endpoints:
+            wanted = said if len(endpoints) == 1 else f"{said}-{host}-{port}"
+            name = free_name(wanted, taken) if said else virtual_name(host, port, body["protocol"], taken)
+            at = ("virtuals", name)
+            self._made.origins[at] = (statement.place.line, statement.place.where(path))
+            for inner, origin in origins.items():
+                self._made.origins[*at, *inner] = origin
+            taken[name] = copy.deepcopy(body) | self._carried(section, host, at) | {"port": port}
+            _own_ports(section, taken[name])
+
+    def _endpoints(self, section: Section) -> Iterator[Endpoint]:
+        _, *said = section.statement.words
+        if len(said) == 2 and said[0] == "group":
+            if said[1] in self._groups:
+                yield from self._members(self._groups[said[1]])
+            else:
+                place = section.statement.place
+                self._made.wrong(place.line, place.where(section.path), f"there is no virtual_server_group {said[1]}")
+        else:
+            yield from self._addresses(section.statement.place, section.path, said)
+
+    def _members(self, group: Statement) -> Iterator[Endpoint]:
+        for each in entries(self._made, " ".join(group.words), group):
+            yield from self._addresses(each.place, f"{' '.join(group.words)}/{each.key}", each.words)
+
+    def _addresses(self, place: Place, path: str, said: Sequence[str]) -> Iterator[Endpoint]:
+        where = place.where(path)
+        host = said[0] if said else ""
+        why = _NO_MARKS if host == "fwmark" else ""
+        if is_ipv6(host) or is_ipv6(host.partition("-")[0]):
+            why = "clusterd speaks IPv4 only"
+        try:
+            if not why and len(said) > 2:
+                raise ValueError("an address and a port are expected")
+            port: Any = PORT.read(said[1]) if len(said) > 1 and not why else 0
+            if why or not port:
+                hosts = [] if why else list(_range(host))
+                self._made.warn(place.line, where, f"the virtual server is not carried over: {why or _NO_PORT}")
+                return
+            hosts = list(_range(host))
+        except ValueError as error:
+            self._made.wrong(place.line, where, str(error))
+            return
+        yield from ((each, port) for each in hosts)
+
+    def _carried(self, section: Section, host: str, at: tuple[str, ...]) -> dict[str, Any]:
+        place = self._floating.get(host)
+        if place:
+            self._made.origins[*at, "interface"] = (place.line, place.where)
+            return {"address": f"{host}/{place.prefix}", "interface": place.interface}
+        line, where = section.statement.place.line, section.statement.place.where(section.path)
+        if self._interface is None:
+            no = f"no vrrp_instance has {host}, so which interface carries it is not said: give it with --interface"
+            self._made.wrong(line, where, no)
+            self._made.reported.add((*at, "interface"))
+        else:
+            self._made.warn(line, where, f"no vrrp_instance has {host}: it is put on {self._interface}")
+        return {"address": f"{host}/32", "interface": self._interface}
+
+
+def _body(section: Section) -> tuple[dict[str, Any], Origins]:
+    """Return what all addresses of a virtual_server share, and where it stood."""
+    body: dict[str, Any] = {"servers": {}, "scheduler": "wlc", "protocol": "udp"}
+    origins: Origins = {}
+    given = section.last("lb_algo", "lvs_sched")
+    if given:
+        origins["scheduler",] = (given.place.line, section.where(given))
+        body["scheduler"] = section.value(given.key, str, "wlc")
+    if given := section.last("protocol"):
+        origins["protocol",] = (given.place.line, section.where(given))
+        body["protocol"] = section.value("protocol", str.lower, "tcp")
+    else:
+        section.said("no protocol is said: udp, as keepalived takes it")
+    if body["protocol"] == "udp":
+        section.said("udp, but checked with TCP: servers that take no TCP there count as down")
+    if given := section.last("persistence_timeout"):
+        origins["persistence",] = (given.place.line, section.where(given))
+        timeout_s = section.value("persistence_timeout", number, 0, bare=_PERSISTENT_S)
+        prefix = section.value("persistence_granularity", _prefix, 32)
+        if timeout_s:
+            body["persistence"] = {"timeout_s": timeout_s, "prefix": prefix}
+    elif given := section.last("persistence_granularity"):
+        section.warn(given, "not carried over: without persistence_timeout it has no effect")
+    if (given := section.last("quorum")) and section.value("quorum", number, 1) != 1:
+        section.warn(given, "not carried over: one real server is enough")
+    body["forwarding"] = _way(section) or "nat"
+    _sorry_server(section, body, origins)
+    return body, origins
+
+
+def _range(said: str) -> Iterator[str]:
+    """Return the addresses of one line of a group. Raises ValueError."""
+    first, dash, last = said.partition("-")
+    if dash:
+        whole = last if "." in last else f"{first.rpartition('.')[0]}.{last}"
+        return addresses(_host(first), _host(whole))
+    first, slash, bits = said.partition("/")
+    if slash:
+        network = IPv4Network((_host(first), min(number(bits), 32)), strict=False)
+        return addresses(first, str(network.broadcast_address))
+    return iter([_host(said)])
+
+
+def _host(word: str) -> str:
+    host: Any = HOST.read(word)
+    return str(host)
+
+
+def _prefix(word: str) -> int:
+    prefix: Any = NETMASK.read(word)
+    return int(prefix)
+
+
+def _way(section: Section) -> str:
+    """Return the way of forwarding, "" where none is said."""
+    given = section.last("lb_kind", "lvs_method")
+    if given is None:
+        return ""
+    way = _WAYS.get(given.words[1].upper() if len(given.words) > 1 else "", "")
+    if not way:
+        section.wrong(given, "NAT, DR or TUN is expected")
+    elif given.words[2:] not in ((), ("type", "ipip")):
+        section.warn(given, f"{' '.join(given.words[2:])} is not carried over: tunnels are ipip")
+    return way
+
+
+def _sorry_server(section: Section, body: dict[str, Any], origins: Origins) -> None:
+    given = section.last("sorry_server")
+    if given is None:
+        return
+    if is_ipv6(given.words[1] if len(given.words) > 1 else ""):
+        section.warn(given, "not carried over: clusterd speaks IPv4 only")
+        return
+    try:
+        if not 2 <= len(given.words) <= 3:
+            raise ValueError("an address and a port are expected")
+        body["sorry_server"] = _host(given.words[1])
+        origins["sorry_server",] = (given.place.line, section.where(given))
+        said: Any = PORT.read(given.words[2]) if len(given.words) == 3 else 0
+    except ValueError as error:
+        section.wrong(given, str(error))
+        return
+    if said and str(said) != section.statement.words[-1]:
+        section.warn(given, f"port {said} is left out: a sorry server has the virtual server's")
+
+
+def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[Section]:
+    """Put the real servers into what a virtual_server says; return what they say of their checks."""
+    found = []
+    for statement in section.all("real_server"):
+        path = f"{section.path}/{' '.join(statement.words)}"
+        server = Section(section.made, path, statement, REAL)
+        words = statement.words[1:]
+        if is_ipv6(words[0] if words else ""):
+            section.warn(statement, "not carried over: clusterd speaks IPv4 only")
+            continue
+        try:
+            if not 1 <= len(words) <= 2:
+                raise ValueError("an address and a port are expected")
+            host = _host(words[0])
+            port: Any = PORT.read(words[1]) if len(words) == 2 else 0
+        except ValueError as error:
+            section.made.wrong(statement.place.line, statement.place.where(path), str(error))
+            continue
+        said = server.value("snmp_name", str, "")
+        name = free_name(said, body["servers"]) if said else server_name(host, port, body["servers"])
+        body["servers"][name] = {"address": host, "port": port, "weight": server.value("weight", number, 1)}
+        origins["servers", name] = (statement.place.line, statement.place.where(path))
+        way = _way(server)
+        if way and way != body["forwarding"]:
+            body["servers"][name]["forwarding"] = way
+        found.append(server)
+    quiet = [each for each in found if each.value("inhibit_on_failure", flag, False, bare="yes")]
+    body["quiesce"] = bool(quiet) or section.value("inhibit_on_failure", flag, False, bare="yes")
+    if quiet and len(quiet) < len(found):
+        section.said("inhibit_on_failure of some of its real servers is taken for all")
+    return found
+
+
+def _own_ports(section: Section, virtual: dict[str, Any]) -> None:
+    """Leave each real server the port of its own that it needs."""
+    for name, server in virtual["servers"].items():
+        port, way = server.pop("port"), server.get("forwarding", virtual["forwarding"])
+        if port in (0, virtual["port"]):
+            continue
+        if way == "nat":
+            server["port"] = port
+        else:
+            section.said(f"port {port} of {name} is left out: {way} forwarding cannot change it")

@@ -1,0 +1,171 @@
+"""What the sections of ldirectord.cf mean as a document, and from which line each part comes."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from clusterd.ldirectord.checks import check, positive, service_of, yes
+from clusterd.ldirectord.grammar import SERVICE_BY_PORT, WAYS
+from clusterd.ldirectord.syntax import Given, Section
+from clusterd.lvscf.values import HOST, NETMASK, PORT
+from clusterd.reading import Draft, addresses, is_ipv6, number, server_name, virtual_name
+
+_REAL = re.compile(
+    r"""(?P<first>[^\s:>]+?)(->(?P<last>[^\s:>]+))?(:(?P<port>[\w-]+))?\s+(?P<way>\w+)(\s+(?P<weight>\d+))?"""
+    r"""(\s+"(?P<request>.*)"[,\s]\s*"(?P<receive>.*)")?\s*""",
+    re.DOTALL,
+)
+
+_PLACES = {
+    "scheduler": "scheduler",
+    "persistent": "persistence",
+    "fallback": "sorry_server",
+    "virtualhost": "check/host",
+    "request": "check/path",
+}
+
+
+def fill(made: Draft, sections: list[Section], interface: str | None) -> None:
+    """Put what the sections say into the document."""
+    everywhere, *virtuals = sections
+    made.put(("virtuals",), {})
+    for section in virtuals:
+        target = _target(section)
+        if target:
+            _virtual(section, everywhere, target, interface)
+    kinds: dict[str, Callable[[str], object]] = {"fork": yes, "quiescent": yes, "fallback": _fallback}
+    for word in everywhere.given:
+        everywhere.value(word, kinds.get(word, positive), None)  # so that what no virtual server needs is checked too
+
+
+def _target(section: Section) -> tuple[str, ...]:
+    """Return the virtual server's name, address and protocol, nothing where it is left out, which is told."""
+    host, _, port = section.address.rpartition(":")
+    why = ""
+    if section.address.isdigit():
+        why = "virtual servers are matched by address and port, not by firewall mark"
+    elif section.path.startswith("virtual6") or is_ipv6(host):
+        why = "clusterd speaks IPv4 only"
+    if why:
+        section.made.warn(section.line, section.path, f"the virtual server is not carried over: {why}")
+        return ()
+    try:
+        address: Any = HOST.read(host or section.address)
+        said: Any = PORT.read(port if host else "")
+    except ValueError as error:
+        section.made.wrong(section.line, section.path, str(error))
+        return ()
+    protocol = section.value("protocol", _protocol, "udp" if said == 53 else "tcp")
+    return virtual_name(address, said, protocol, section.made.data["virtuals"]), address, str(said), protocol
+
+
+def _protocol(word: str) -> str:
+    if word not in ("tcp", "udp"):
+        raise ValueError(f"tcp or udp is expected, not {word!r}")
+    return word
+
+
+def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], interface: str | None) -> None:
+    name, address, said, protocol = target
+    made, at, port = section.made, ("virtuals", name), int(said)
+    made.origins[at] = (section.line, section.path)
+    if interface is None:
+        made.wrong(
+            section.line, section.path, f"which interface carries {address} is not said: give it with --interface"
+        )
+        made.reported.add((*at, "interface"))
+    made.put(at, {"address": f"{address}/32", "interface": interface, "port": port, "protocol": protocol})
+    made.data["virtuals"][name] |= {
+        "scheduler": section.value("scheduler", str, "wrr"),
+        "forwarding": None,
+        "quiesce": section.value("quiescent", yes, everywhere.value("quiescent", yes, False)),
+        "servers": {},
+    }
+    for word, place in _PLACES.items():
+        if word in section.given:
+            made.origins[*at, *place.split("/")] = (section.given[word].line, section.where(word))
+    _persistence(section, at)
+    texts = [_real(section, given, at, port) for given in section.reals]
+    said_texts = section.value("request", str, ""), section.value("receive", str, "")
+    own = list(dict.fromkeys(text or said_texts for text in texts)) or [said_texts]
+    if len(own) > 1:
+        made.warn(section.line, section.path, "its real servers are checked in different ways: the first way is taken")
+    service = section.value("service", service_of, SERVICE_BY_PORT.get(port, "none"))
+    made.put((*at, "check"), check(section, everywhere, service, own[0]))
+    if section.value("checktype", str, "") == "off":
+        for server in made.data["virtuals"][name]["servers"].values():
+            server["enabled"] = False  # ldirectord activates none of them
+    if protocol == "udp":
+        made.warn(section.line, section.path, "udp, but checked with TCP: servers that take no TCP there count as down")
+    _sorry_server(section if "fallback" in section.given else everywhere, target)
+
+
+def _persistence(section: Section, at: tuple[str, ...]) -> None:
+    timeout_s = section.value("persistent", number, 0)
+    prefix = section.value("netmask", _prefix, 32)
+    if timeout_s:
+        section.made.put((*at, "persistence"), {"timeout_s": timeout_s, "prefix": prefix})
+    elif "netmask" in section.given:
+        section.warn(section.given["netmask"], "not carried over: without persistent it has no effect")
+
+
+def _prefix(word: str) -> int:
+    prefix: Any = NETMASK.read(word)
+    return int(prefix)
+
+
+def _real(section: Section, given: Given, at: tuple[str, ...], port: int) -> tuple[str, str] | None:
+    """Add one real server or a range of them; return what it is asked and must answer, where it says that itself."""
+    match = _REAL.fullmatch(given.value)
+    try:
+        if not match:
+            raise ValueError(
+                'a real server is written ADDRESS[->ADDRESS][:PORT] masq|gate|ipip [WEIGHT ["ASK", "GET"]]'
+            )
+        first: Any = HOST.read(match["first"])
+        last: Any = HOST.read(match["last"] or match["first"])
+        own_port: Any = PORT.read(match["port"] or "0")
+        if match["way"] not in WAYS:
+            raise ValueError(f"masq, gate or ipip is expected, not {match['way']!r}")
+        hosts = addresses(first, last)
+        weight = number(match["weight"] or "1")
+    except ValueError as error:
+        section.made.wrong(given.line, section.where("real"), str(error))
+        return None
+    virtual, way = section.made.data["virtuals"][at[1]], WAYS[match["way"]]
+    virtual["forwarding"] = virtual["forwarding"] or way
+    server: dict[str, Any] = {"weight": weight}
+    if way != virtual["forwarding"]:
+        server["forwarding"] = way
+    if way == "nat" and own_port not in (0, port):
+        server["port"] = own_port
+    elif own_port not in (0, port):
+        section.warn(given, f"port {own_port} is left out: {way} forwarding cannot change it")
+    for host in hosts:
+        name = server_name(host, own_port, virtual["servers"])
+        virtual["servers"][name] = {"address": host} | server
+        section.made.origins[*at, "servers", name] = (given.line, section.where("real"))
+    return (match["request"], match["receive"]) if match["request"] is not None else None
+
+
+def _fallback(text: str) -> tuple[str, int, str]:
+    """Return the address of a fallback server, its port and way, 0 and "" where it says none. Raises ValueError."""
+    words = text.split()
+    if len(words) not in (1, 2) or (words[1:] and words[1] not in WAYS):
+        raise ValueError(f"a fallback server is written ADDRESS[:PORT] [masq|gate|ipip], not {text!r}")
+    host, colon, port = words[0].partition(":")
+    address: Any = HOST.read(host)
+    said: Any = PORT.read(port) if colon else 0
+    return address, said, WAYS[words[1]] if words[1:] else ""
+
+
+def _sorry_server(section: Section, target: tuple[str, ...]) -> None:
+    address, port, way = section.value("fallback", _fallback, ("", 0, ""))
+    if not address:
+        return
+    given, virtual = section.given["fallback"], section.made.data["virtuals"][target[0]]
+    virtual["sorry_server"] = address
+    if port not in (0, virtual["port"]):
+        section.warn(given, f"port {port} is left out: a sorry server of {target[0]} has the virtual server's")
+    if virtual["forwarding"] and way not in ("", virtual["forwarding"]):
+        section.warn(given, f"{target[0]} reaches it by {virtual['forwarding']} forwarding, as its real servers")

@@ -1,0 +1,93 @@
+"""The command that imports, as far as it needs no etcd: files, what they include, and how it ends."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clusterd.commands import main
+from clusterd.document import parse
+from tests.clusterd.fuzz.targets import CORPUS, LVS_CF
+
+
+def imported(*arguments: str, text: str = "") -> Result:
+    return CliRunner().invoke(main, ["import", *arguments], input=text)
+
+
+def test_a_file_and_what_it_includes_become_a_document_on_stdout(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    for name, target in (("virtuals.conf", folder), ("mail.conf", folder), ("group.conf", folder)):
+        (target / name).write_bytes((CORPUS / "keepalived" / name).read_bytes())
+    folder.joinpath("group.conf").rename(folder / "group.inc")
+    virtuals = folder / "virtuals.conf"
+    virtuals.write_text(virtuals.read_text().replace("include group.conf", "include group.inc"))
+    file = tmp_path / "keepalived.conf"
+    file.write_bytes((CORPUS / "keepalived" / "keepalived.conf").read_bytes())
+    ended = imported("keepalived", str(file), "--interface", "eth0")
+    assert ended.exit_code == 0
+    assert len(parse(ended.stdout).virtuals) == 10
+    assert f"warning: line 91: {folder}/group.inc:9: virtual_server group SHOP/" in ended.stderr
+
+
+def test_what_cannot_be_included_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "keepalived.conf"
+    file.write_text(f"include {tmp_path}\ninclude nothing\ninclude secret\ninclude keepalived.conf\n")
+    secret = tmp_path / "secret"
+    secret.symlink_to("/proc/self/mem")
+    ended = imported("keepalived", str(file))
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines() == [
+        f"line 1: include {tmp_path}: {tmp_path}: it is not a file",
+        "line 2: include nothing: there is no such file",
+        f"line 3: include secret: {secret}: Input/output error",
+        f"line 4: include keepalived.conf: {file} includes itself",
+    ]
+
+
+def test_what_stands_on_stdin_includes_files_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.joinpath("more").write_text("global_defs {\n}\n")
+    assert imported("keepalived", "-", text="include more\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [("ldirectord", CORPUS / "ldirectord" / "ldirectord.cf"), ("ipvsadm", CORPUS / "ipvsadm" / "saved.rules")],
+)
+def test_formats_without_interfaces_need_one(source: str, file: Path) -> None:
+    refused = imported(source, str(file))
+    assert refused.exit_code == 1
+    assert "give it with --interface" in refused.stderr
+    ended = imported(source, str(file), "--interface", "bond0")
+    assert ended.exit_code == 0
+    assert {each.interface for each in parse(ended.stdout).virtuals.values()} == {"bond0"}
+
+
+def test_lvs_cf_says_its_interfaces_itself() -> None:
+    assert imported("lvs.cf", str(LVS_CF)).exit_code == 0
+    refused = imported("lvs.cf", str(LVS_CF), "--interface", "eth0")
+    assert refused.exit_code == 2
+    assert "leave --interface out" in refused.stderr
+
+
+def test_an_unknown_format_is_told_with_the_nearest_one() -> None:
+    refused = imported("keepalive", "x")
+    assert refused.exit_code == 2
+    assert "'keepalive' is no format that can be imported; did you mean keepalived?" in refused.stderr
+
+
+def test_the_help_has_an_example_of_each_format() -> None:
+    text = imported("--help").stdout
+    for source in ("lvs.cf", "keepalived", "ldirectord", "ipvsadm"):
+        assert f"clusterd import {source} " in text
+
+
+def test_the_shell_completes_formats() -> None:
+    ended = CliRunner().invoke(
+        main,
+        [],
+        prog_name="clusterd",
+        env={"_CLUSTERD_COMPLETE": "bash_complete", "COMP_WORDS": "clusterd import l", "COMP_CWORD": "2"},
+    )
+    assert ended.stdout.splitlines() == ["plain,lvs.cf", "plain,ldirectord"]
