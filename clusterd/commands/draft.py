@@ -31,10 +31,10 @@ class Draft:
     As a context manager: on leaving, a text that the person changed stays unless it is settled, and its place is told.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, suffix: str) -> None:
         self.settled = False
         self._original = text
-        self._path = _new_file(name)
+        self._path = _new_file(name, suffix)
         self._write(text)
 
     def __enter__(self) -> Self:
@@ -57,14 +57,14 @@ class Draft:
         text = self._path.read_text(errors="surrogateescape")
         return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(MARK))
 
-    def edited(self, problems: Sequence[Problem] = ()) -> str:
-        """Let the person edit the text, with these problems above it, and return it.
+    def edited(self, problems: Sequence[Problem] = (), heading: str = "") -> str:
+        """Let the person edit the text, with these problems below their heading above it, and return it.
 
         Raises EditorFailed, and KeyboardInterrupt when the editor was interrupted.
         """
         text = self.text()
         if problems:
-            self._write(_annotated(text, problems))
+            self._write(_annotated(text, problems, heading))
         code = _run([*_editor(), str(self._path)])
         if code in (-signal.SIGINT, _SHELL_INTERRUPTED):
             raise KeyboardInterrupt
@@ -79,22 +79,22 @@ class Draft:
         self._path.write_text(text, errors="surrogateescape")
 
 
-def _annotated(text: str, problems: Sequence[Problem]) -> str:
+def _annotated(text: str, problems: Sequence[Problem], heading: str) -> str:
     """Return the text below its problems, whose lines are those of the result."""
     shift = len(problems) + 1
-    lines = [MARK + "This is not valid yet; correct it, or leave it as it is to give up. Lines marked #! go away."]
+    lines = [MARK + f"{heading} Lines marked #! go away."]
     for problem in problems:
         moved = Problem(problem.line + shift if problem.line else 0, problem.path, problem.message)
         lines.append(MARK + printable(str(moved)))
     return "\n".join([*lines, text])
 
 
-def _new_file(name: str) -> Path:
+def _new_file(name: str, suffix: str) -> Path:
     """Return a new file that only its owner may read, below the user's cache or else the system's temporary folder."""
     for folder in _folders():
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".yaml", dir=folder)
+            handle, path = tempfile.mkstemp(prefix=f"{name}-", suffix=suffix, dir=folder)
         except OSError:
             continue
         os.close(handle)

@@ -1,9 +1,14 @@
-"""The one road of every edit: what would change → yes or no → one commit → perhaps wait until it is applied."""
+"""The one road of every edit: what would change → yes or no → one commit → perhaps wait until it is applied.
+
+Where somebody else was first, what they committed is merged in, and the road begins again.
+"""
 
 import functools
 import os
 import pwd
+import random
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,12 +19,13 @@ import click
 from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.exits import Stopped
+from clusterd.commands.merging import Wish, refreshed, wished
 from clusterd.commands.session import Session, json_option
 from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
 from clusterd.configuration import Committed, Extras
 from clusterd.document import objects
-from clusterd.errors import UnsafeChange
+from clusterd.errors import ConflictError, UnsafeChange
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.model import Cluster
@@ -27,6 +33,8 @@ from clusterd.pending import Pending
 from clusterd.store.contract import Store
 
 WAIT_S = 30.0
+MOST_TRIES = 10  # where others keep being first
+PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0  # between two tries: twice as long each time, and a part of that by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +113,28 @@ def carry_out(session: Session, base: Committed | None, cluster: Cluster, manner
 def propose(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
     """Show what would change, ask, and commit; return what is committed then, None where nothing was to be.
 
-    Raises Stopped when the person says no, UnsafeChange when a brake holds it, with or without a dry run.
+    What others commit meanwhile is merged in. Raises Overtaken where that contradicts it, ConflictError where others
+    were first each time; Stopped when the person says no; UnsafeChange when a brake holds it, also in a dry run.
     """
+    return pursue(session, wished(base, cluster), manner)
+
+
+def pursue(session: Session, wish: Wish, manner: Manner) -> Committed | None:
+    """Propose a wish that may have been overtaken before; else like `propose`."""
+    trial = 1
+    while True:
+        try:
+            return _proposed(session, wish.base, wish.cluster, manner)
+        except ConflictError as error:
+            if trial == MOST_TRIES:
+                raise
+            if manner.yes:
+                longest_s = min(LONGEST_PAUSE_S, PAUSE_S * 2**trial)
+                time.sleep(random.uniform(0, longest_s))  # noqa: S311 - keeps others apart, no secret
+            wish, trial = refreshed(session, wish, error), trial + 1
+
+
+def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
     found = changes(base.objects if base else {}, objects(cluster))
     repaired = base.strays if base else ()
     for name in repaired:

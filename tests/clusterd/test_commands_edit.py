@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from tests.clusterd.command_line import CommandLine
@@ -123,14 +121,37 @@ def test_an_editor_that_is_missing_or_takes_the_file_away_is_told(clusterd: Comm
     assert clusterd.kept()[0].read_bytes() == b"\xff"
 
 
-def test_who_was_too_late_is_told_who_was_first_and_keeps_the_text(clusterd: CommandLine) -> None:
+def test_edit_as_lvs_cf_commits_what_was_changed_and_nothing_else(clusterd: CommandLine) -> None:
     clusterd.begin()
-    other = f"{sys.executable} -m clusterd set virtuals/web/port=8080 --yes -m 'first!'"
-    ended = clusterd(
-        "edit", "--yes", EDITOR=clusterd.script(f'sed -i "s/weight: 2/weight: 9/" "$1"; {other} >/dev/null')
+    assert clusterd("set", "virtuals/web/scheduler=mh", "--yes").code == 0
+    seen = clusterd.folder / "seen"
+    editor = clusterd.script(f'cp "$1" {seen}; echo "$1" >> {seen}; sed -i "s/weight = 2/weight = 3/" "$1"')
+    ended = clusterd("edit", "--format", "lvs.cf", "--yes", EDITOR=editor)
+    assert (ended.code, ended.out) == (0, "commit 3: virtuals/web/servers/rs1/weight 2 -> 3\n")
+    first, *_, name = seen.read_text().splitlines()
+    assert first == "# The configuration as lvs.cf. What this format cannot say stays as it is."
+    assert name.endswith(".cf")
+    untouched = clusterd("edit", "--format", "lvs.cf", "--yes", EDITOR="true")
+    assert untouched.out == "nothing to change: this is what commit 3 left\n"
+
+
+def test_edit_as_lvs_cf_names_problems_by_the_lines_of_the_text(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    seen = clusterd.folder / "seen"
+    editor = clusterd.script(f'cp "$1" {seen}; sed -i "s/weight = 2/wieght = 3/" "$1"')
+    ended = clusterd("edit", "--format", "lvs.cf", "--yes", EDITOR=editor)
+    assert ended.code == 1
+    heading, problem, *rest = seen.read_text().splitlines()
+    assert heading.startswith("#! This is not valid yet")
+    line = rest.index("\t\twieght = 3") + 3
+    assert problem.startswith(f"#! line {line}: ")
+    assert "did you mean weight?" in problem
+
+
+def test_lvs_cf_is_edited_as_a_whole(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ended = clusterd("edit", "virtuals/web", "--format", "lvs.cf", "--yes", EDITOR="true")
+    assert (ended.code, ended.err) == (
+        1,
+        "virtuals/web: lvs.cf is edited as a whole; as YAML one object can be edited alone\n",
     )
-    assert (ended.code, ended.out) == (3, "")
-    assert "commit 2 by " in ended.err
-    assert "(first!): virtuals/web/port 80 -> 8080" in ended.err
-    assert "weight: 9" in clusterd.kept()[0].read_text()
-    assert clusterd("show", "virtuals/web/servers/rs1/weight").out == "2\n"

@@ -1,21 +1,17 @@
 import os
-import pty
-import select
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.clusterd.command_line import CommandLine
+from tests.clusterd.terminal import LONG_S, Terminal
 from tests.store.etcd_server import ETCD, Member, etcdctl
 
 pytestmark = pytest.mark.etcd
-
-LONG_S = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -24,61 +20,6 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-class Terminal:
-    """A command with somebody at a terminal: waits for what is asked, and types."""
-
-    def __init__(self, clusterd: CommandLine, *arguments: str, **variables: str) -> None:
-        self._ours, theirs = pty.openpty()
-        self.seen = ""
-        self._process = clusterd.start(
-            *arguments,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            variables={"TERM": "dumb", **variables},
-        )
-        os.close(theirs)
-
-    def until(self, text: str) -> None:
-        end_s = time.monotonic() + LONG_S
-        while text not in self.seen:
-            assert time.monotonic() < end_s, f"{text!r} did not come, but {self.seen!r}"
-            assert self._read(), f"it ended, after {self.seen!r}"
-
-    def _read(self) -> bool:
-        if not select.select([self._ours], [], [], 0.1)[0]:
-            return True
-        try:
-            read = os.read(self._ours, 4096)
-        except OSError:  # EIO: everybody at the other end has gone
-            return False
-        self.seen += read.decode()
-        return bool(read)
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def interrupt(self) -> None:
-        """Send what a terminal sends at Ctrl-C: SIGINT to everybody in the foreground."""
-        os.killpg(self._process.pid, signal.SIGINT)
-
-    def end(self) -> int:
-        end_s = time.monotonic() + LONG_S
-        while self._read():
-            assert time.monotonic() < end_s, f"it did not end, after {self.seen!r}"
-        return self._process.wait(LONG_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        os.close(self._ours)
 
 
 def started(file: Path) -> None:
@@ -113,7 +54,7 @@ def test_whoever_does_not_say_yes_commits_nothing(clusterd: CommandLine, answer:
 def test_saying_no_after_editing_keeps_the_text(clusterd: CommandLine) -> None:
     clusterd.begin()
     with Terminal(clusterd, "edit", EDITOR="sed -i s/80/81/") as terminal:
-        terminal.until("commit this?")
+        terminal.until("commit this? [y/N]: ")
         terminal.interrupt()
         assert terminal.end() == 130
         assert f"your text stays in {clusterd.kept()[0]}" in terminal.seen
