@@ -88,6 +88,9 @@ def _timing(*sections: Section) -> Made:
 
 def _http(virtual: Section, server: Section, section: Section) -> Made:
     urls = section.all("url")
+    version = section.last("http_protocol")
+    if version and section.value("http_protocol", str, "1.1") != "1.1":
+        section.warn(version, "not carried over: clusterd speaks HTTP/1.1")
     made: Made = {"type": "http", "status": list(_OK)}
     host = server.value("virtualhost", str, virtual.value("virtualhost", str, ""))
     if urls:

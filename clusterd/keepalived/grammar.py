@@ -134,8 +134,8 @@ CHECK: Keywords = {
 }
 HTTP: Keywords = {
     **CHECK,
-    "url": None,
-    **_words(_LIKE, "http_protocol fast_recovery enable_sni"),
+    **_words(None, "url http_protocol"),
+    **_words(_LIKE, "fast_recovery enable_sni"),
 }
 SMTP: Keywords = {**CHECK, **_words(_LIKE, "helo_name host")}
 

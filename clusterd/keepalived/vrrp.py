@@ -13,7 +13,7 @@ from clusterd.reading import Draft, free_name, is_ipv6, number
 
 _IGNORED = {"brd", "scope", "label"}  # words of an address that have a value and lose nothing
 _PRIORITY, _STEP = 100, 50  # where nothing is said, and between a router and its peers
-_SHORTEST_LEASE_S = 2
+_SHORTEST_LEASE_S, _LONGEST_LEASE_S = 2, 3600  # deadtime_s of a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,12 @@ def _heartbeat(made: Draft, public: Instance, found: Sequence[Instance]) -> None
         public.section.wrong(given, str(error))
         return
     missing = public.section.value("down_timer_adverts", number, 3)
-    deadtime_s = max(_SHORTEST_LEASE_S, math.ceil(missing * each_s))
+    deadtime_s = min(max(_SHORTEST_LEASE_S, math.ceil(missing * each_s)), _LONGEST_LEASE_S)
+    if deadtime_s != missing * each_s:
+        public.section.warn(given, f"a router that was active counts as dead after {deadtime_s} s")
+    if 2 * each_s > deadtime_s:
+        each_s = deadtime_s / 2
+        public.section.warn(given, f"a sign of life every {each_s:g} s: one of them may come late")
     at = ("cluster", "heartbeat")
     made.origins[at] = (given.place.line, public.section.where(given))
     made.put(at, {"keepalive_s": each_s, "deadtime_s": deadtime_s})

@@ -31,7 +31,7 @@ def virtual(*lines: str, head: str = "1.2.3.1 80") -> tuple[str, ...]:
     return (
         f"virtual_server {head} {{",
         *lines,
-        *([] if any("protocol" in x for x in lines) else ["protocol TCP"]),
+        *([] if any(x.startswith("protocol") for x in lines) else ["protocol TCP"]),
         "}",
     )
 

@@ -213,6 +213,12 @@ def test_a_get_without_a_url_asks_for_the_root() -> None:
     assert (check.path, check.host, check.status) == ("/", "a.org", tuple(range(200, 300)))
 
 
+def test_another_version_of_http_is_told() -> None:
+    assert warned(*checked("HTTP_GET {", "http_protocol 1.1", "}")) == []
+    (told,) = warned(*checked("HTTP_GET {", "http_protocol 1.0C", "}"))
+    assert told.endswith("/HTTP_GET/http_protocol: not carried over: clusterd speaks HTTP/1.1")
+
+
 def test_the_nearest_host_name_counts() -> None:
     check = web(
         "virtualhost a.org", *checked("virtualhost b.org", "HTTP_GET { url {", "virtualhost c.org", "} }")[1:-1]

@@ -187,6 +187,25 @@ def test_how_many_adverts_may_be_missing_is_the_files_to_say() -> None:
     assert heartbeat.deadtime_s == 10
 
 
+@pytest.mark.parametrize(
+    ("advert_s", "missing", "keepalive_s", "deadtime_s", "warnings"),
+    [
+        ("1.5", 3, 1.5, 5, 1),
+        ("0.1", 3, 0.1, 2, 1),
+        ("2", 1, 1, 2, 1),
+        ("90", 100, 90, 3600, 1),
+        ("2000", 9, 1800, 3600, 2),
+    ],
+)
+def test_a_heartbeat_that_clusterd_cannot_have_is_changed_and_that_is_told(
+    advert_s: str, missing: int, keepalive_s: float, deadtime_s: int, warnings: int
+) -> None:
+    lines = instance(OUTSIDE[0], f"advert_int {advert_s}", f"down_timer_adverts {missing}")
+    heartbeat = read(*lines).cluster.settings.heartbeat
+    assert (heartbeat.keepalive_s, heartbeat.deadtime_s) == (keepalive_s, deadtime_s)
+    assert len(warned(*lines)) == warnings
+
+
 def test_instances_that_advertise_differently_are_told() -> None:
     lines = (*instance(*OUTSIDE, "advert_int 2"), *instance("advert_int 3", name="B"), *instance(name="C"))
     told = warned(*lines)
