@@ -92,7 +92,7 @@ class Commands(click.Group):
 
 @contextmanager
 def _little_collecting() -> Iterator[None]:
-    """Look for garbage in cycles seldom: a big document is many small objects that stay, and looking doubles the time."""
+    """Look for cycles seldom: a big document is many small objects that stay, and looking doubles the time."""
     usual = gc.get_threshold()
     gc.set_threshold(500_000, 50, 50)
     try:
