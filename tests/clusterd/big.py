@@ -6,13 +6,14 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
-from clusterd.configuration import Committed, commit, record, records
+from clusterd.configuration import Committed, commit, read, record, records
 from clusterd.document import from_data
 from clusterd.history import broken_links, replayed
+from clusterd.keys import Keys
 from clusterd.model import Cluster
-from clusterd.store.contract import Condition, Entry, Operation, Outcome, Snapshot
+from clusterd.store.contract import Condition, Entry, Operation, Outcome, Snapshot, Store
 from clusterd.store.memory import MemoryStore
-from tests.clusterd.commits import ALICE, KEYS, known
+from tests.clusterd.commits import ALICE, KEYS
 
 
 def big_data(virtuals: int, servers: int = 0, port: int = 80, path: str = "/health") -> dict[str, Any]:
@@ -41,6 +42,7 @@ _LONG = "/" + 1500 * "x"
 MANY = from_data(big_data(4100))  # too many objects for one transaction
 LARGE = from_data(big_data(1000, path=_LONG))  # too many bytes
 LARGER = from_data(big_data(1000, port=81, path=_LONG))
+OTHER = from_data(big_data(1000, port=82, path=_LONG))
 
 
 def moved(cluster: Cluster, number: int) -> Cluster:
@@ -71,27 +73,29 @@ async def begun(cluster: Cluster) -> tuple[MemoryStore, Committed]:
     return copied(store), committed
 
 
-async def check_whole(store: MemoryStore, cluster: Cluster, number: int) -> Committed:
+async def check_whole(store: Store, cluster: Cluster, number: int, keys: Keys = KEYS) -> Committed:
     """Check that this is committed, with a whole history and without garbage."""
-    committed = await known(store)
+    committed = await read(store, keys)
+    assert committed is not None
     assert (committed.cluster, committed.number, committed.strays) == (cluster, number, ())
-    past = await records(store, KEYS)
+    past = await records(store, keys)
     assert broken_links(past, committed.head) == ()
     assert replayed(past) == committed.objects
-    assert [await record(store, KEYS, one.number) for one in past] == list(past)
-    assert await garbage(store) == []
+    assert [await record(store, keys, one.number) for one in past] == list(past)
+    assert await garbage(store, keys) == []
     return committed
 
 
-async def garbage(store: MemoryStore) -> list[str]:
+async def garbage(store: Store, keys: Keys = KEYS) -> list[str]:
     """Return the keys that no reader of the configuration or the history looks at."""
-    committed = await known(store)
-    used = [KEYS.config(committed.head.generation)]
+    committed = await read(store, keys)
+    assert committed is not None
+    used = [keys.config(committed.head.generation)]
     for one in range(1, committed.number + 1):
-        entry = await store.get(KEYS.history(one))
+        entry = await store.get(keys.history(one))
         assert entry is not None
-        used += [KEYS.history_parts(one, json.loads(entry.value)["id"]), f"{entry.key}|"]
-    entries = (await store.snapshot(KEYS.config_prefix, KEYS.history_prefix, KEYS.staging_prefix)).entries
+        used += [keys.history_parts(one, json.loads(entry.value)["id"]), f"{entry.key}|"]
+    entries = (await store.snapshot(keys.config_prefix, keys.history_prefix, keys.staging_prefix)).entries
     return [entry.key for entry in entries if not f"{entry.key}|".startswith(tuple(used))]
 
 
