@@ -4,8 +4,9 @@
                  │                                   put:     changed objects, head, history record
                  └── edited by somebody ──► commit ──► delete:  removed objects
 
-No reader ever sees half a commit. What stands under ``config/`` without a commit (somebody used etcdctl) is not
-believed: the head's hash over all objects tells, and the history gives the committed values back.
+No reader ever sees half a commit. One that is too big for a transaction is written in pieces that nobody reads, before
+one transaction makes them the configuration (see `staging`). What stands under ``config/`` without a commit (somebody
+used etcdctl) is not believed: the head's hash over all objects tells, and the history gives the committed values back.
 
 A commit whose answer was lost is not repeated. A second transaction with the same guard (the barrier) rewrites
 one key with what it held: if it succeeds, the first was not done and never will be, however late it arrives; if not,
