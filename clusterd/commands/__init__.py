@@ -17,12 +17,19 @@ _COMMANDS = {
     "edit": "clusterd.commands.edit:edit",
     "apply": "clusterd.commands.apply:apply",
     "set": "clusterd.commands.set:set_values",
+    "confirm": "clusterd.commands.confirm:confirm",
+    "adopt": "clusterd.commands.adopt:adopt",
     "show": "clusterd.commands.show:show",
     "validate": "clusterd.commands.validate:validate",
     "import": "clusterd.commands.import_:import_file",
     "render": "clusterd.commands.render:render",
     "schema": "clusterd.commands.schema:schema",
     "log": "clusterd.commands.log:log",
+    "show-commit": "clusterd.commands.show_commit:show_commit",
+    "diff": "clusterd.commands.diff:diff",
+    "blame": "clusterd.commands.blame:blame",
+    "rollback": "clusterd.commands.rollback:rollback",
+    "audit": "clusterd.commands.audit:audit",
 }
 
 

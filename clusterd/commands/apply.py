@@ -13,7 +13,12 @@ from clusterd.commands.streams import read_input
 @edit_options
 @pass_session
 def apply(session: Session, file: str, manner: Manner) -> None:
-    """Make a document the configuration: check it, show what would change, commit it."""
+    """Make a document the configuration: check it, show what would change, commit it.
+
+    \b
+    clusterd show > all.yaml
+    clusterd apply -f all.yaml -m "two more servers"
+    """
     manner.check_answerable()
     cluster = document.parse(read_input(file))
     carry_out(session, session.committed(), cluster, manner)

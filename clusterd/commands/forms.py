@@ -12,7 +12,6 @@ from clusterd import document, lvscf
 from clusterd.commands.places import excerpt, with_excerpt
 from clusterd.commands.streams import wrong
 from clusterd.configuration import Committed
-from clusterd.errors import ConfigError
 from clusterd.lvscf.mapping import PRIORITIES
 from clusterd.merge import merge
 from clusterd.model import Cluster, Timing
@@ -27,7 +26,7 @@ class Form:
     text: str
     suffix: str
     read: Callable[[str], Cluster]
-    line: Callable[[str, str], int]  # of a path in a text; 0 where that cannot be told
+    line: Callable[[str, str], int]  # of a path in a text that was read; 0 where that cannot be told
 
 
 def _yaml(base: Committed, path: str) -> Form:
@@ -36,10 +35,7 @@ def _yaml(base: Committed, path: str) -> Form:
 
 
 def _line_in_yaml(text: str, path: str) -> int:
-    try:
-        lines = document.parse_yaml(text)[1]
-    except ConfigError:
-        return 0
+    lines = document.parse_yaml(text)[1]
     steps = path.split("/")
     return next((lines[place] for end in range(len(steps), 0, -1) if (place := tuple(steps[:end])) in lines), 0)
 

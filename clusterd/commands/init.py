@@ -16,7 +16,11 @@ from clusterd.errors import UnsafeChange
 @edit_options
 @pass_session
 def init(session: Session, file: str | None, manner: Manner) -> None:
-    """Create the cluster's configuration, where there is none; does not ask."""
+    """Create the cluster's configuration, where there is none; does not ask.
+
+    \b
+    clusterd init -f first.yaml
+    """
     cluster = document.parse(read_input(file) if file else "{}")
     found = session.found()
     if found is not None:

@@ -1,16 +1,13 @@
 """clusterd log: the commits, newest first."""
 
-import asyncio
-
 import click
 
 from clusterd import configuration
 from clusterd.changes import summary
+from clusterd.commands.records import numbered
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable
 from clusterd.history import Record
-from clusterd.keys import Keys
-from clusterd.store.contract import Store
 
 
 @click.command(short_help="Show the last commits.")
@@ -18,14 +15,15 @@ from clusterd.store.contract import Store
 @json_option
 @pass_session
 def log(session: Session, count: int) -> None:
-    """Show the last commits, newest first: number, time, author, and why or else what."""
+    """Show the last commits, newest first: number, time, author, and why or else what.
+
+    \b
+    clusterd log -n 5
+    """
     last = session.committed().number
     numbers = range(last, max(0, last - count), -1)
 
-    async def read(store: Store, keys: Keys) -> list[Record | None]:
-        return list(await asyncio.gather(*(configuration.record(store, keys, number) for number in numbers)))
-
-    found = session.run(read)
+    found = session.run(lambda store, keys: numbered(store, keys, numbers))
     if session.json:
         echo_json([record.model_dump(mode="json") for record in found if record is not None])
         return

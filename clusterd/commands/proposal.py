@@ -20,6 +20,7 @@ from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.exits import Stopped
 from clusterd.commands.merging import Wish, refreshed, wished
+from clusterd.commands.records import plain
 from clusterd.commands.session import Session, json_option
 from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
@@ -230,6 +231,6 @@ def _tell(session: Session, committed: Committed | None, found: Sequence[Change]
         {
             "commit": committed.number if committed else None,
             "id": committed.head.id if committed else None,
-            "changes": [{"path": c.path, "before": c.before, "after": c.after} for c in found],
+            "changes": plain(found),
         }
     )

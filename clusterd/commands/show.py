@@ -17,7 +17,12 @@ from clusterd.commands.streams import echo_json, printable, warn
 @json_option
 @pass_session
 def show(session: Session, path: str, output: str | None) -> None:
-    """Show the committed configuration, or one OBJECT of it such as virtuals/web/servers."""
+    """Show the committed configuration, or one OBJECT of it such as virtuals/web/servers.
+
+    \b
+    clusterd show virtuals/web
+    clusterd show cluster/brakes -o json
+    """
     committed = session.committed()
     for name in committed.strays:
         warn(f"{printable(name)} in etcd is not what was committed; this is the committed value")

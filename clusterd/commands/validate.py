@@ -15,7 +15,11 @@ from clusterd.errors import ConfigError, Problem
 @json_option
 @pass_session
 def validate(session: Session, file: str) -> None:
-    """Check the document in FILE (- is stdin), and name every problem with its path and line."""
+    """Check the document in FILE (- is stdin), and name every problem with its path and line.
+
+    \b
+    clusterd validate all.yaml
+    """
     text = read_input(file)
     try:
         cluster = document.parse(text)

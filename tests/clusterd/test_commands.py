@@ -3,8 +3,10 @@ import subprocess
 import sys
 
 import pytest
+from click import Context
 
 from clusterd import __version__
+from clusterd.commands import main
 from clusterd.document import parse
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.examples import MANUAL, manual
@@ -217,3 +219,8 @@ def test_what_needs_no_etcd_starts_quickly_and_loads_no_grpc(clusterd: CommandLi
     assert done.stdout
     if said == ["--version"]:
         assert __version__ in done.stdout
+
+
+@pytest.mark.parametrize("name", [*main.list_commands(Context(main)), "audit verify"])
+def test_the_help_of_each_command_has_an_example(clusterd: CommandLine, name: str) -> None:
+    assert f"clusterd {name}" in clusterd(*name.split(), "--help").out
