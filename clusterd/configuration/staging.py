@@ -19,8 +19,8 @@ fail for ever, however late they arrive. Hence
 - a mark *newer* than the head was made under the head that still stands: its editor may be alive, so it is left alone.
   The next commit, whose ever, moves the head, and thereby makes it old.
 
-`tidy` itself holds on to the head that it has read, so that what the head names cannot change under its hands. And no
-two editors ever write into one generation: its number is that of the generation before plus the revision of the claim,
+`tidy` itself holds on to the head that it has read: somebody may put an older one back by hand meanwhile. And no two
+editors ever write into one generation: its number is that of the generation before plus the revision of the claim,
 which etcd gives away once. So a slow `tidy` cannot hit the pieces of a later editor either.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from clusterd.configuration import Committed, commit, read, record, records
 from clusterd.configuration.staging import MOST_BYTES, MOST_OPERATIONS, tidy
 from clusterd.errors import ConfigError, ConflictError, StoreUnavailable, UnsafeChange
-from clusterd.history import broken_links
+from clusterd.history import as_json, broken_links
 from clusterd.model import Cluster
 from clusterd.store.contract import Condition, Delete, DeletePrefix, Modified, Operation, Outcome, Put, Snapshot
 from clusterd.store.memory import MemoryStore
@@ -18,6 +18,19 @@ from tests.clusterd.commits import ALICE, BOB, EMPTY, KEYS, Interrupted, by_hand
 from tests.clusterd.examples import manual
 
 PENDING = KEYS.prefix + "pending"
+
+
+class Untidy(MemoryStore):
+    """A connection that is away whenever something is to be tidied up."""
+
+    def __init__(self, other: MemoryStore) -> None:
+        super().__init__()
+        self._data = other._data
+
+    async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
+        if any(isinstance(operation, DeletePrefix) for operation in operations):
+            raise StoreUnavailable("away")
+        return await super().transact(conditions, operations)
 
 
 class Yielding(MemoryStore):
@@ -201,16 +214,26 @@ async def test_a_mark_that_clusterd_did_not_write_hurts_nothing() -> None:
 
 
 async def test_what_cannot_be_tidied_up_now_is_tidied_up_by_the_next_commit() -> None:
-    class Untidy(MemoryStore):
-        async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
-            if any(isinstance(operation, DeletePrefix) for operation in operations):
-                raise StoreUnavailable("away")
-            return await super().transact(conditions, operations)
-
     store, base = await begun(LARGE)
-    untidy = Untidy()
-    untidy._data = store._data
-    done = await commit(untidy, KEYS, base, LARGER, ALICE)
+    done = await commit(Untidy(store), KEYS, base, LARGER, ALICE)
     assert len(await garbage(store)) == 1003 + 1  # the objects of the old generation, and a mark
     await commit(store, KEYS, done, moved(LARGER, 1), BOB)
     await check_whole(store, moved(LARGER, 1), 3)
+
+
+async def test_tidying_up_leaves_a_generation_whose_head_somebody_puts_back_meanwhile() -> None:
+    store, base = await begun(LARGE)
+    await commit(Untidy(store), KEYS, base, LARGER, ALICE)
+    await tidy(Interrupted(store, before=lambda: by_hand(store, Put(KEYS.head, as_json(base.head)))), KEYS)
+    assert len((await store.snapshot(KEYS.config(base.head.generation))).entries) == len(base.objects)
+    stands = await known(store)
+    assert (stands.cluster, stands.strays) == (LARGE, ())
+
+
+async def test_a_generation_that_was_made_upon_another_is_no_leftover_of_a_first_commit() -> None:
+    store, base = await begun(LARGE)
+    await commit(Untidy(store), KEYS, base, LARGER, ALICE)
+    lost = (Delete(KEYS.head), DeletePrefix(KEYS.history_prefix), DeletePrefix(KEYS.config(base.head.generation)))
+    await by_hand(store, *lost)
+    with pytest.raises(UnsafeChange, match="put the head back"):
+        await commit(store, KEYS, None, EMPTY, ALICE)
