@@ -34,9 +34,12 @@ class Author(_Stored):
     host: str
     pid: int = 0
     sudo_user: str = ""  # who called sudo, where `user` is only whom they became
+    certificate: str = ""  # the common name of the client certificate that etcd saw
 
     def __str__(self) -> str:
-        return f"{self.sudo_user}@{self.host} (as {self.user})" if self.sudo_user else f"{self.user}@{self.host}"
+        became = f" (as {self.user})" if self.sudo_user else ""
+        shown = f" (certificate {self.certificate})" if self.certificate else ""
+        return f"{self.sudo_user or self.user}@{self.host}{became}{shown}"
 
 
 class ObjectChange(_Stored):

@@ -59,6 +59,7 @@ ONE_DOOR = {
     "paramiko": ("clusterd.loads",),
     "h11": ("clusterd.checks",),
     "click": ("clusterd.commands", "watchers"),
+    "cryptography": ("clusterd.commands.author",),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts
     "clusterd": ("clusterd.commands", "renderers", "watchers"),

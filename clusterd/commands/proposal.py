@@ -4,10 +4,7 @@ Where somebody else was first, what they committed is merged in, and the road be
 """
 
 import functools
-import os
-import pwd
 import random
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ import click
 
 from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
+from clusterd.commands.author import author
 from clusterd.commands.exits import Stopped
 from clusterd.commands.merging import Wish, refreshed, wished
 from clusterd.commands.records import plain
@@ -27,7 +25,7 @@ from clusterd.commands.waiting import until_applied
 from clusterd.configuration import Committed, Extras
 from clusterd.document import objects
 from clusterd.errors import ConflictError, UnsafeChange
-from clusterd.history import Author, Signature
+from clusterd.history import Signature
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.pending import Pending
@@ -194,7 +192,7 @@ def _ask(manner: Manner) -> None:
 def _commit(
     session: Session, base: Committed | None, cluster: Cluster, manner: Manner, pending: Pending | None
 ) -> Committed:
-    signature = Signature(_author(), datetime.now(UTC), manner.message)
+    signature = Signature(author(session.settings()), datetime.now(UTC), manner.message)
 
     async def committed(store: Store, keys: Keys) -> Committed:
         extras = undoing.riders(keys, pending) if pending else Extras()
@@ -207,20 +205,6 @@ def _commit(
         raise Stopped(
             f"stopped while etcd was asked to commit: `clusterd log` shows whether commit {number} was done"
         ) from error
-
-
-def _author() -> Author:
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = str(os.getuid())
-    sudo_user = os.environ.get("SUDO_USER", "")
-    return Author(
-        user=user,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        sudo_user="" if sudo_user == user else sudo_user.encode("utf-8", "replace").decode(),
-    )
 
 
 def _tell(session: Session, committed: Committed | None, found: Sequence[Change], sentence: str) -> None:

@@ -57,7 +57,8 @@ def test_a_record_has_stable_field_names_that_a_person_can_read() -> None:
         1, "id-1", Signature(ROOT, NOW, "größer"), NO_PARENT, {"routers/r1": ObjectChange(after={"a": 1})}
     )
     assert as_json(record).decode() == (
-        '{"number": 1, "id": "id-1", "author": {"user": "root", "host": "r1", "pid": 0, "sudo_user": ""}, '
+        '{"number": 1, "id": "id-1", '
+        '"author": {"user": "root", "host": "r1", "pid": 0, "sudo_user": "", "certificate": ""}, '
         '"time": "2026-11-02T10:00:00.250Z", "message": "größer", "parent": "", '
         '"changes": {"routers/r1": {"before": null, "after": {"a": 1}}}, '
         f'"hash": "{record.hash}"}}'
