@@ -114,6 +114,20 @@ def test_a_weight_set_by_the_operator_is_in_both_kernels_and_others_services_sta
         assert cluster.network.run(router, "ipvsadm", "-D", "-t", "9.9.9.9:99").returncode == 0
 
 
+def test_a_change_that_nobody_confirms_is_undone_once_in_both_kernels(cluster: LabCluster) -> None:
+    before = json.loads(cluster.etcd.ctl("get", "--print-value-only", "/clusterd/main/head"))["number"]
+    done = cluster.clusterd("set", "virtuals/web/servers/rs2/weight=4", "--yes", "--confirmed", "5", "--wait=4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for router in ROUTERS:
+        assert kernel(cluster, router) == table((2, 4, 1))
+    wait_for("it is undone", lambda: all(kernel(cluster, router) == table() for router in ROUTERS))
+    time.sleep(4)  # the backup would have had its turn by now
+    head = json.loads(cluster.etcd.ctl("get", "--print-value-only", "/clusterd/main/head"))
+    assert head["number"] == before + 2
+    assert head["message"] == f"undoes commit {before + 1}, which was not confirmed in time"
+    assert cluster.etcd.ctl("get", "--prefix", "/clusterd/main/pending/") == ""
+
+
 def test_a_stopped_web_server_leaves_the_pool_and_comes_back_with_its_reason_told(
     cluster: LabCluster, measure: Measure
 ) -> None:
