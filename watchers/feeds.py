@@ -92,9 +92,13 @@ async def lock(store: Store, key: str, put: Callable[[LockSeen | StoreReplaced],
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
     """Tell what is committed, at every commit; None where there is nothing, an error where it cannot be read."""
 
+    known: Committed | None = None
+
     async def look(_: Snapshot | Batch) -> None:
+        nonlocal known
         try:
-            put(await configuration.read(store, keys))
+            known = await configuration.read(store, keys, known)
+            put(known)
         except ConfigError as error:
             put(error)
 
