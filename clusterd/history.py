@@ -105,6 +105,7 @@ def recorded(
         changes=dict(changes),
         hash="0" * 64,
     )
+    unsealed = Record.model_validate(unsealed.model_dump())  # every field set, as it is when it is read again
     return unsealed.model_copy(update={"hash": digest(unsealed)})
 
 
@@ -151,8 +152,8 @@ def from_parts(outline: bytes, parts: Iterable[bytes]) -> Record:
 
 
 def digest(record: Record) -> str:
-    """Return the hash that the record should carry."""
-    return _sha256(record.model_dump(mode="json", exclude={"hash"}))
+    """Return the hash that the record should carry: over the fields it has, not those that a later version knows."""
+    return _sha256(record.model_dump(mode="json", exclude={"hash"}, exclude_unset=True))
 
 
 def objects_hash(objects: Mapping[str, Any]) -> str:

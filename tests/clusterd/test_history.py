@@ -1,3 +1,5 @@
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -71,6 +73,14 @@ def test_times_are_utc_whatever_the_clock_of_the_caller_says() -> None:
 
 def test_an_author_is_told_by_who_called_sudo() -> None:
     assert (str(ALICE), str(ROOT)) == ("alice@r1 (as root)", "root@r1")
+
+
+def test_a_record_of_an_earlier_version_that_lacks_a_field_is_whole() -> None:
+    data = json.loads(as_json(chain(1)[0]))
+    del data["hash"], data["author"]["sudo_user"]
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    earlier = Record.model_validate({**data, "hash": hashlib.sha256(text.encode()).hexdigest()})
+    assert broken_links([earlier], head([earlier])) == ()
 
 
 def test_a_field_of_a_later_version_is_kept_and_covered_by_the_hash() -> None:
