@@ -69,8 +69,7 @@ def pieces(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
             piece, size_bytes = [], 0
         piece.append(operation)
         size_bytes += more_bytes
-    if piece:
-        yield piece
+    yield piece
 
 
 async def claim(
