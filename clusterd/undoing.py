@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from clusterd import configuration, document
 from clusterd.configuration import Committed, Extras
-from clusterd.errors import ConfigError, ConflictError, Problem
+from clusterd.errors import ConfigError, ConflictError, Problem, UnsafeChange
 from clusterd.history import Signature
 from clusterd.keys import Keys
 from clusterd.pending import Pending, parsed, undone
@@ -24,6 +24,12 @@ def riders(keys: Keys, pending: Pending) -> Extras:
     """Return what rides along with a commit that is to be undone by itself."""
     key = keys.pending(pending.number)
     return {"conditions": (Created(key, 0),), "operations": (Put(key, pending.as_json()),)}
+
+
+async def check_alive(store: Store, keys: Keys) -> None:
+    """Raise UnsafeChange where no router is alive, which would undo a commit when its time has come."""
+    if not (await store.snapshot(keys.routers_prefix)).entries:
+        raise UnsafeChange("no router is alive, so nobody would undo it; --force commits it all the same")
 
 
 async def waiting(store: Store, keys: Keys) -> tuple[Waiting, ...]:

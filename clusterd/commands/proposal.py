@@ -196,6 +196,8 @@ def _commit(
 
     async def committed(store: Store, keys: Keys) -> Committed:
         extras = undoing.riders(keys, pending) if pending else Extras()
+        if pending and not manner.force:
+            await undoing.check_alive(store, keys)
         return await configuration.commit(store, keys, base, cluster, signature, **extras)
 
     try:

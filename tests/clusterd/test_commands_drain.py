@@ -38,6 +38,7 @@ def test_it_is_asked_about_like_every_edit(clusterd: CommandLine) -> None:
 
 def test_for_a_time_only_leaves_a_key_for_the_routers(clusterd: CommandLine) -> None:
     clusterd.begin()
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), "{}")  # who will undo it
     ended = clusterd("drain", "web/rs1", "--for", "1h30m", "--yes")
     key = clusterd.keys.pending(2)
     pending = parsed(key, etcdctl(clusterd.endpoint, "get", "--print-value-only", key).encode())

@@ -1,6 +1,7 @@
 """Commits that are to be confirmed, and what was written past the commits, as whoever types a command meets them."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,12 +15,18 @@ pytestmark = pytest.mark.etcd
 CHANGE = ("set", "virtuals/web/servers/rs1/weight=5", "--yes")
 
 
+def begin(clusterd: CommandLine) -> None:
+    """Make the first commit, and have a router alive."""
+    clusterd.begin()
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), "{}")
+
+
 def key(clusterd: CommandLine, name: str) -> str:
     return etcdctl(clusterd.endpoint, "get", "--print-value-only", clusterd.keys.prefix + name).strip()
 
 
 def test_a_commit_to_be_confirmed_says_until_when_and_leaves_a_key_for_the_routers(clusterd: CommandLine) -> None:
-    clusterd.begin()
+    begin(clusterd)
     ended = clusterd(*CHANGE, "--confirmed", "60")
     assert ended.code == 0
     pending = parsed("", key(clusterd, "pending/00000002").encode())
@@ -29,7 +36,7 @@ def test_a_commit_to_be_confirmed_says_until_when_and_leaves_a_key_for_the_route
 
 
 def test_confirm_keeps_it(clusterd: CommandLine) -> None:
-    clusterd.begin()
+    begin(clusterd)
     clusterd(*CHANGE, "--confirmed", "60")
     wrong = clusterd("confirm", "1")
     assert (wrong.code, wrong.err) == (1, "commit 1 does not wait for confirmation; these do: 2\n")
@@ -39,9 +46,28 @@ def test_confirm_keeps_it(clusterd: CommandLine) -> None:
 
 
 def test_confirm_tells_programs_what_it_kept(clusterd: CommandLine) -> None:
-    clusterd.begin()
+    begin(clusterd)
     clusterd(*CHANGE, "--confirmed", "60")
-    assert clusterd("--json", "confirm", "2").json == {"confirmed": [2]}
+    assert clusterd("--json", "confirm", "2").json == {"confirmed": 2}
+
+
+def test_where_several_wait_confirm_wants_to_know_which(clusterd: CommandLine) -> None:
+    begin(clusterd)
+    clusterd(*CHANGE, "--confirmed", "60")
+    clusterd("set", "virtuals/web/servers/rs1/weight=6", "--yes", "--confirmed", "60")
+    ended = clusterd("confirm")
+    assert (ended.code, ended.err) == (1, "commits 2, 3 wait for confirmation: say which one is to stay\n")
+    assert clusterd("confirm", "3").out == "commit 3 stays\n"
+
+
+def test_where_no_router_is_alive_nothing_is_promised(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    ended = clusterd(*CHANGE, "--confirmed", "60")
+    assert ended.code == 5
+    assert "no router is alive, so nobody would undo it" in ended.err
+    assert clusterd(*CHANGE, "--confirmed", "1", "--force").code == 0
+    time.sleep(1.1)
+    assert "its time was over at" in clusterd("confirm").out
 
 
 def test_without_a_commit_that_waits_confirm_says_so(clusterd: CommandLine) -> None:
