@@ -62,6 +62,8 @@ def with_values(cluster: Cluster, values: Iterable[tuple[str, Any]]) -> Cluster:
             full = known if isinstance(known, dict) else {}
         if value is None and (last in here or last in full):
             here.pop(last, None)
+        elif value is None and around and around[-1] in _NAMED:
+            raise wrong(path, "is not there" + document.suggestion(last, {**full, **here}))
         else:
             here[last] = value
     return document.from_data(data)

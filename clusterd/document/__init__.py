@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -99,7 +99,7 @@ def _problem(detail: ErrorDetails, data: object, lines: Mapping[Path, int]) -> P
     line = _line(path, lines)
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
-        message = "unknown key" + suggestion(path[-1], _keys_at(path[:-1]))
+        message = "unknown key" + _unknown_key(path, data)
     elif kind == "missing":
         message = "is missing"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -133,17 +133,39 @@ def _line(path: Path, lines: Mapping[Path, int]) -> int:
     return 0
 
 
-def _keys_at(path: Path) -> list[str]:
+def _unknown_key(path: Path, data: object) -> str:
+    """Return the rest of a sentence about an unknown key: whose it is, where only another type has it, else a guess."""
+    *around, word = path
+    known = {kind: _keys(kind) for kind in _classes_at(tuple(around))}
+    here: Any = data
+    for step in around:
+        here = here[int(step)] if isinstance(here, list | tuple) else here.get(step, {})
+    chosen = [kind for kind in known if len(known) == 1 or here.get("type") == _type(kind)]
+    owners = [_type(kind) for kind in known if kind not in chosen and word in known[kind]]
+    if owners:
+        return f": {word} belongs to the type {' or '.join(owners)}"
+    return suggestion(word, [key for kind in chosen for key in known[kind]])
+
+
+def _classes_at(path: Path) -> tuple[type[BaseModel], ...]:
     def fits(place: Path) -> bool:
         return len(place) == len(path) and all(a in ("*", b) for a, b in zip(place, path, strict=True))
 
-    classes = next(classes for place, classes in _PLACES.items() if fits(place))
-    return [f.alias or n for c in classes for n, f in c.model_fields.items()]
+    return next(classes for place, classes in _PLACES.items() if fits(place))
+
+
+def _keys(kind: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _type(kind: type[BaseModel]) -> str:
+    """Return which ``type`` chooses this class of several."""
+    return str(get_args(kind.model_fields["type"].annotation)[0])
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return the rest of a sentence about an unknown word: the nearest known one, or all of them."""
-    words = list(dict.fromkeys(known))
+    words = [other for other in dict.fromkeys(known) if other != word]
     near = difflib.get_close_matches(word, words, n=1)
     if near:
         return f"; did you mean {near[0]}?"

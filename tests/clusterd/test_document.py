@@ -168,6 +168,20 @@ def test_a_problem_names_its_line_and_its_path(old: str, new: str, problem: str)
     assert found[0].startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ("type: tcp, path: /x", "path: unknown key: path belongs to the type http"),
+        ("type: http, expect: x", "expect: unknown key: expect belongs to the type send_expect"),
+        ("type: http, pth: /x", "pth: unknown key; did you mean path?"),
+        ("type: tcp, pth: /x", "pth: unknown key; known here: interval_s, timeout_s, fall, rise, reentry_s, type"),
+    ],
+)
+def test_of_a_check_only_the_keys_of_its_type_are_suggested(check: str, problem: str) -> None:
+    text = WEB.replace("port: 80", f"port: 80, check: {{{check}}}")
+    assert wrong(text) == [f"line 1: virtuals/web/check/{problem}"]
+
+
 def test_an_expression_that_does_not_compile_is_a_problem_of_its_check() -> None:
     text = WEB.replace("port: 80", "port: 80, check: {type: send_expect, expect: '(', regex: true}")
     assert wrong(text)[0].startswith("line 1: virtuals/web/check: expect is not a regular expression: missing )")
@@ -258,6 +272,7 @@ def test_a_suggestion_is_the_nearest_word_else_all_of_them_else_nothing() -> Non
     assert document.suggestion("wieght", ["weight", "port"]) == "; did you mean weight?"
     assert document.suggestion("x", ["weight", "port", "port"]) == "; known here: weight, port"
     assert document.suggestion("x", []) == ""
+    assert document.suggestion("port", ["port", "ports"]) == "; did you mean ports?"
 
 
 # Anything at all
