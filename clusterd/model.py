@@ -70,7 +70,7 @@ class Heartbeat(Value):
 
 
 class Brakes(Value):
-    """How much one commit may take out of service unless it is forced; a single object may always go."""
+    """How much one commit may take out of service unless it is forced; a single object that is not the last may go."""
 
     servers: Share = Field(0.5, description="share (0 to 1) of the real servers in service: 0.5 is half of them")
     virtuals: Share = Field(0.5, description="share (0 to 1) of the virtual servers in service: 0.5 is half of them")

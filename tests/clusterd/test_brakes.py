@@ -78,7 +78,79 @@ def test_virtual_servers_have_a_brake_of_their_own() -> None:
 
 @pytest.mark.parametrize("how", GONE)
 def test_one_real_server_alone_may_always_go(how: str) -> None:
-    assert changed(cluster(1, 1, {"servers": 0}), lambda v: GONE[how](v["v0"]["servers"], "rs0")) == ()
+    assert changed(cluster(1, 2, {"servers": 0}), lambda v: GONE[how](v["v0"]["servers"], "rs0")) == ()
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_the_last_real_server_is_held(how: str) -> None:
+    assert changed(cluster(1, 1), lambda v: GONE[how](v["v0"]["servers"], "rs0")) == (
+        "this takes 1 of 1 real servers out of service, the brake is at 50 %; --force does it anyway",
+    )
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "disabled"])
+def test_the_last_virtual_server_is_held_with_its_real_servers(how: str) -> None:
+    assert changed(cluster(1, 2), lambda v: GONE[how](v, "v0")) == (
+        "this takes 2 of 2 real servers out of service, the brake is at 50 %; --force does it anyway",
+        "this takes 1 of 1 virtual servers out of service, the brake is at 50 %; --force does it anyway",
+    )
+
+
+def test_a_virtual_server_with_all_the_real_servers_is_held_also_where_there_is_another() -> None:
+    before = cluster(2, 2)
+    before["virtuals"]["v1"]["servers"] = {}
+    assert changed(before, lambda v: v.pop("v0")) == (
+        "this takes 2 of 2 real servers out of service, the brake is at 50 %; --force does it anyway",
+    )
+    assert changed(before, lambda v: v.pop("v1")) == ()
+
+
+def test_the_last_virtual_server_may_go_while_no_real_server_is_in_service() -> None:
+    assert changed(cluster(1, 0), lambda v: v.pop("v0")) == ()
+
+
+def test_brakes_of_the_whole_let_the_last_one_go() -> None:
+    assert changed(cluster(1, 1, {"servers": 1, "virtuals": 1}), lambda v: v.clear()) == ()
+
+
+def test_the_last_routers_are_held() -> None:
+    two = {"r1": {"public": "1.2.3.101"}, "r2": {"public": "1.2.3.102"}}
+    before, one, none = (from_data({"routers": routers}) for routers in (two, {"r3": {"public": "1.2.3.103"}}, {}))
+    assert held(before, none) == (
+        "this removes 2 of 2 routers, and nothing is left to carry the services; --force does it anyway",
+    )
+    assert held(before, one) == ()
+    assert held(none, none) == ()
+
+
+GATEWAY = {"address": "10.0.9.254/24", "interface": "eth1"}
+
+
+def without_gateway(before: Data, change: Callable[[Data], object] = lambda after: None) -> tuple[str, ...]:
+    """Return what holds the removal of the gateway, together with a change of the document."""
+    before["cluster"]["nat_router"] = GATEWAY
+    after = from_data(before).model_dump(mode="json", by_alias=True)
+    del after["cluster"]["nat_router"]
+    change(after)
+    return held(from_data(before), from_data(after))
+
+
+def test_the_gateway_is_held_while_virtual_servers_need_it() -> None:
+    before = cluster(3, 2)
+    before["virtuals"]["v0"]["forwarding"] = "direct"
+    assert without_gateway(before) == (
+        "this removes cluster/nat_router while 2 of 3 virtual servers in service forward by nat; "
+        "--force does it anyway",
+    )
+
+
+def test_the_gateway_may_go_where_nothing_needs_it() -> None:
+    disabled = cluster(1, 1)
+    disabled["virtuals"]["v0"]["enabled"] = False
+    assert without_gateway(disabled) == ()
+    assert without_gateway(cluster(2, 0)) == ()
+    assert without_gateway(cluster(2, 2), lambda after: after["cluster"].update(forwarding="direct")) == ()
+    assert without_gateway(cluster(1, 1, {"servers": 1, "virtuals": 1}), lambda after: after["virtuals"].clear()) == ()
 
 
 def test_one_virtual_server_may_always_go_with_its_real_servers_but_no_other_with_it() -> None:

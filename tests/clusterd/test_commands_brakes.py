@@ -51,6 +51,18 @@ def test_every_edit_has_the_brakes(clusterd: CommandLine, way: str) -> None:
     assert clusterd(*arguments, "--yes", "--force", EDITOR=f"cp {empty}").code == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["virtuals=", "virtuals/web=", "virtuals/web/enabled=false", "routers=", "virtuals/web/servers="],
+)
+def test_nothing_takes_out_the_last_one_unforced(clusterd: CommandLine, change: str) -> None:
+    clusterd.begin()
+    ended = clusterd("set", change, "--yes")
+    assert (ended.code, ended.out) == (5, "")
+    assert ended.err.endswith("--force does it anyway\nnothing was committed\n")
+    assert clusterd("set", change, "--yes", "--force").code == 0
+
+
 def test_the_brakes_are_part_of_the_document(clusterd: CommandLine) -> None:
     clusterd.begin()
     assert clusterd("set", "cluster/brakes/servers=0.7", "--yes").code == 0
