@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from clusterd import document, ipvsadm, keepalived, ldirectord, lvscf
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
 from clusterd.commands.streams import printable, read_input, warn
+from clusterd.errors import ConfigError, Problem
+from clusterd.model import Cluster
 from clusterd.reading import Reading
 
 Reader = Callable[[bytes, str | None, str], Reading]  # the text, --interface, and the name of the file
+COMMITS = ("dry_run", "yes", "message", "force", "confirmed", "wait")  # options that say how to commit
 
 EXAMPLES = """\b
 Examples:
@@ -67,13 +71,34 @@ def import_file(session: Session, source: str, file: str, interface: str | None,
     """
     if commits:
         manner.check_answerable()
+    else:
+        _refuse_commit_options()
     reading = FORMATS[source](read_input(file), interface, file)
     for warning in reading.warnings:
         warn(printable(str(warning)))
+    _check_told(reading.cluster)
     if commits:
         carry_out(session, session.found(), reading.cluster, manner)
     else:
         click.echo(document.dump(reading.cluster), nl=False)
+
+
+def _refuse_commit_options() -> None:
+    """Raise a usage error where an option says how to commit, and nothing is to be committed."""
+    context = click.get_current_context()
+    said = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in COMMITS and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if said:
+        raise click.UsageError(f"{', '.join(said)}: this belongs to --apply")
+
+
+def _check_told(cluster: Cluster) -> None:
+    """Raise ConfigError where a file told nothing: applied, it would clear the cluster."""
+    if not cluster.virtuals and not cluster.routers:
+        raise ConfigError([Problem(0, "", "nothing in this file: no virtual server, no router")])
 
 
 def _included(pattern: str, by: str) -> Sequence[keepalived.Source]:

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clusterd.commands import main
+from clusterd.commands.import_ import FORMATS
 from clusterd.document import parse
 from tests.clusterd.fuzz.targets import CORPUS, LVS_CF
 
@@ -47,8 +48,8 @@ def test_what_cannot_be_included_is_told(tmp_path: Path) -> None:
 
 def test_what_stands_on_stdin_includes_files_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    tmp_path.joinpath("more").write_text("global_defs {\n}\n")
-    assert imported("keepalived", "-", text="include more\n").exit_code == 0
+    tmp_path.joinpath("more").write_text("virtual_server 1.2.3.1 80 {\n}\n")
+    assert imported("keepalived", "-", "--interface", "eth0", text="include more\n").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,42 @@ def test_the_shell_completes_formats() -> None:
         env={"_CLUSTERD_COMPLETE": "bash_complete", "COMP_WORDS": "clusterd import l", "COMP_CWORD": "2"},
     )
     assert ended.stdout.splitlines() == ["plain,lvs.cf", "plain,ldirectord"]
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n"])
+@pytest.mark.parametrize("options", [(), ("--apply", "--yes"), ("--apply", "--dry-run", "--force")])
+def test_a_file_that_says_nothing_is_no_empty_cluster(source: str, text: str, options: tuple[str, ...]) -> None:
+    ended = imported(source, "-", *options, text=text)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "nothing in this file: no virtual server, no router\n" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [("keepalived", "global_defs {\n}\n"), ("ldirectord", "checktimeout = 3\n"), ("lvs.cf", "serial_no = 7\n")],
+)
+def test_a_file_with_settings_alone_is_no_empty_cluster(source: str, text: str) -> None:
+    ended = imported(source, "-", text=text)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.endswith("nothing in this file: no virtual server, no router\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--yes",), "--yes"),
+        (("-y",), "--yes"),
+        (("-m", "why"), "-m"),
+        (("--wait",), "--wait"),
+        (("--wait=3",), "--wait"),
+        (("--force",), "--force"),
+        (("--dry-run",), "--dry-run"),
+        (("--confirmed", "60"), "--confirmed"),
+        (("--force", "--dry-run"), "--dry-run, --force"),
+    ],
+)
+def test_how_to_commit_is_said_with_apply_alone(options: tuple[str, ...], said: str) -> None:
+    refused = imported("lvs.cf", str(LVS_CF), *options)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"{said}: this belongs to --apply" in refused.stderr
