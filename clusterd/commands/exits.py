@@ -22,6 +22,7 @@ from clusterd.errors import (
 )
 
 STOPPED = 130  # as shells tell of Ctrl-C
+_UNTOLD = 1  # there is nowhere to print to
 _CLOSED = 141  # as shells tell of SIGPIPE
 _ADVICE = "nothing was written; --endpoints, CLUSTERD_ENDPOINTS or /etc/clusterd/clusterd.toml say where etcd is"
 
@@ -74,6 +75,9 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; where it fails, say why and end with the code for it."""
+        if sys.stdout is None:  # as Python has it when the shell closed it
+            click.echo("nothing was done: stdout is closed", err=True)
+            ctx.exit(_UNTOLD)
         try:
             with _little_collecting():
                 result = super().invoke(ctx)
@@ -88,6 +92,12 @@ class Commands(click.Group):
         except BrokenPipeError:
             _forget_output()
             ctx.exit(_CLOSED)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            click.echo(f"cannot write: {error.strerror or error}; `clusterd log` shows what is committed", err=True)
+            _forget_output()
+            ctx.exit(_UNTOLD)
 
 
 @contextmanager
@@ -108,6 +118,6 @@ def _tell(error: ClusterdError) -> None:
 
 
 def _forget_output() -> None:
-    """Let what is still buffered go nowhere, since whoever read it has gone."""
+    """Let what is still buffered go nowhere, since nobody can read it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -13,6 +13,8 @@ from tests.store.etcd_server import ETCD, Member, etcdctl
 
 pytestmark = pytest.mark.etcd
 
+NO_ROOM = "cannot write: No space left on device; `clusterd log` shows what is committed\n"
+
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
@@ -128,6 +130,26 @@ def test_a_reader_that_goes_away_is_no_error(clusterd: CommandLine) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize(
+    "command", [("show",), ("show", "-o", "json"), ("log",), ("set", "virtuals/web/port=81", "-y")]
+)
+def test_output_that_finds_no_room_is_one_line_and_exit_code_1(clusterd: CommandLine, command: tuple[str, ...]) -> None:
+    clusterd.begin()
+    with Path("/dev/full").open("w") as full, clusterd.start(*command, stdout=full, stderr=subprocess.PIPE) as process:
+        assert process.communicate()[1] == NO_ROOM
+    assert process.returncode == 1
+
+
+def test_without_a_stdout_nothing_is_done(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    before = clusterd.state()
+    for command in (("log",), ("set", "virtuals/web/port=81", "-y")):
+        with clusterd.start(*command, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1)) as process:
+            assert process.communicate()[1] == "nothing was done: stdout is closed\n"
+        assert process.returncode == 1
+    assert clusterd.state() == before
 
 
 def test_etcd_lost_while_editing_is_exit_code_4_and_keeps_the_text(tmp_path: Path) -> None:
