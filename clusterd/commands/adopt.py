@@ -1,6 +1,7 @@
 """clusterd adopt: what was written into etcd past the commits becomes one, or goes away."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -31,7 +32,7 @@ def adopt(session: Session, undo: bool, manner: Manner) -> None:
         carry_out(session, base, base.cluster, manner)
         return
     found = session.run(lambda store, keys: _present(store, keys, base))
-    carry_out(session, base, document.from_objects(found), manner)
+    carry_out(session, base, document.from_objects(found), replace(manner, adopts=True))
 
 
 async def _present(store: Store, keys: Keys, base: Committed) -> dict[str, Any]:

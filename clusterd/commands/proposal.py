@@ -7,7 +7,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -47,6 +47,7 @@ class Manner:
     force: bool = False
     undo_after_s: float | None = None
     undo_reason: Literal["confirm", "expire"] = "confirm"
+    adopts: bool = False  # what the cluster changes of strays is what stands in etcd
 
     def pending(self, number: int) -> Pending | None:
         """Return when and why the commit of this number is undone by itself, None where it is not."""
@@ -135,9 +136,9 @@ def pursue(session: Session, wish: Wish, manner: Manner) -> Committed | None:
 
 def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
     found = changes(base.objects if base else {}, objects(cluster))
+    if base is not None:
+        base = _warned(base, cluster, manner)
     repaired = base.strays if base else ()
-    for name in repaired:
-        warn(f"{printable(name)} in etcd is not what was committed; a commit writes the committed value back")
     if base is not None and not found and not repaired:
         _tell(session, base, (), f"nothing to change: this is what commit {base.number} left")
         return base
@@ -152,9 +153,27 @@ def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner
     _ask(manner)
     pending = manner.pending(base.number + 1 if base else 1)
     done = _commit(session, base, cluster, manner, pending)
-    told = summary(found) or ("an empty cluster" if base is None else f"written back {', '.join(repaired)}")
+    told = _told(found, repaired)
     _tell(session, done, found, f"commit {done.number}: {printable(told)}" + (f"\n{pending.told()}" if pending else ""))
     return done
+
+
+def _warned(base: Committed, cluster: Cluster, manner: Manner) -> Committed:
+    """Warn of each stray, and return the base with only those whose committed value is written back."""
+    wanted = objects(cluster)
+    adopted = {name for name in base.strays if manner.adopts and wanted.get(name) != base.objects.get(name)}
+    for name in base.strays:
+        then = "the value in etcd becomes committed" if name in adopted else "a commit writes the committed value back"
+        warn(f"{printable(name)} in etcd is not what was committed; {then}")
+    return replace(base, strays=tuple(name for name in base.strays if name not in adopted))
+
+
+def _told(found: Sequence[Change], repaired: Sequence[str]) -> str:
+    """Return what a commit did, in one line."""
+    if not repaired:
+        return summary(found) or "an empty cluster"
+    back = configuration.written_back(repaired)
+    return f"{summary(found)} ({back})" if found else back
 
 
 def wait(session: Session, committed: Committed | None, manner: Manner) -> None:

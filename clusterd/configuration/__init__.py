@@ -13,7 +13,8 @@ one key with what it held: if it succeeds, the first was not done and never will
 the history says whose commit it is that stands there.
 """
 
+from clusterd.configuration.attempts import written_back
 from clusterd.configuration.committing import Extras, commit
 from clusterd.configuration.reading import Committed, changes_of, read, record, records
 
-__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "record", "records"]
+__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "record", "records", "written_back"]

@@ -2,13 +2,14 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from clusterd import document
-from clusterd.configuration.reading import Committed
+from clusterd.changes import summary
+from clusterd.configuration.reading import Committed, changes_between
 from clusterd.configuration.staging import leftovers
 from clusterd.errors import UnsafeChange
 from clusterd.history import NO_PARENT, Head, ObjectChange, Record, Signature, as_json, head_of, recorded
@@ -17,6 +18,7 @@ from clusterd.model import Cluster
 from clusterd.store.contract import Condition, Delete, Modified, Operation, Put, Store
 
 _FIRST_GENERATION = 1
+_MOST_TOLD = 3  # names in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,16 @@ class Attempt:
 
 
 def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signature) -> Attempt | None:
-    """Return the commit of a cluster upon what was read, None where it changes nothing."""
+    """Return the commit of a cluster upon what was read, None where it changes nothing.
+
+    What it writes back is no change of what is committed, so only the message can tell of it.
+    """
     wanted = _wanted(base.objects, cluster)
     changed = _changed(base.objects, wanted)
     if not changed and not base.strays:
         return None
-    new = recorded(base.number + 1, str(uuid4()), signature, base.head.hash, changed)
+    said = replace(signature, message=_message(signature.message, changed, base.strays))
+    new = recorded(base.number + 1, str(uuid4()), said, base.head.hash, changed)
     return Attempt(
         new,
         head_of(new, base.head.generation, wanted),
@@ -91,6 +97,20 @@ def puts(keys: Keys, attempt: Attempt, generation: int, names: Iterable[str]) ->
 def pointers(keys: Keys, attempt: Attempt, head: Head, record: bytes) -> tuple[Put, ...]:
     """Return what makes a commit of the objects: the record and the head."""
     return (*attempt.besides, Put(keys.history(head.number), record), Put(keys.head, as_json(head)))
+
+
+def written_back(strays: Sequence[str]) -> str:
+    """Return in a few words that the committed values of these objects are written back; "" where there are none."""
+    rest = len(strays) - _MOST_TOLD
+    return f"writes back {', '.join(strays[:_MOST_TOLD])}" + (f" and {rest} more" if rest > 0 else "") if strays else ""
+
+
+def _message(message: str, changed: Mapping[str, ObjectChange], strays: Sequence[str]) -> str:
+    """Return the message with what is written back; where nobody said why, what is changed has to stand there too."""
+    if not strays:
+        return message
+    told = message or summary(changes_between(changed))
+    return f"{told} ({written_back(strays)})" if told else written_back(strays)
 
 
 def _wanted(before: Mapping[str, Any], cluster: Cluster) -> dict[str, Any]:

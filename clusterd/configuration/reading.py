@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from clusterd import document
 from clusterd.changes import Change, changes
 from clusterd.errors import ConfigError, Problem
-from clusterd.history import Head, Outline, Record, from_parts, objects_hash, replayed
+from clusterd.history import Head, ObjectChange, Outline, Record, from_parts, objects_hash, replayed
 from clusterd.keys import Keys
 from clusterd.model import Cluster, Router, Settings, Virtual
 from clusterd.store.contract import Entry, Snapshot, Store
@@ -153,6 +153,11 @@ def parsed(kind: type[_T], entry: Entry) -> _T:
 
 def changes_of(one: Record) -> tuple[Change, ...]:
     """Return what a commit changed, for people."""
-    before = {name: change.before for name, change in one.changes.items() if change.before is not None}
-    after = {name: change.after for name, change in one.changes.items() if change.after is not None}
+    return changes_between(one.changes)
+
+
+def changes_between(changed: Mapping[str, ObjectChange]) -> tuple[Change, ...]:
+    """Return what changed in objects by their names, for people."""
+    before = {name: change.before for name, change in changed.items() if change.before is not None}
+    after = {name: change.after for name, change in changed.items() if change.after is not None}
     return changes(before, after)

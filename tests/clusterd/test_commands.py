@@ -186,7 +186,7 @@ def test_what_somebody_wrote_with_etcdctl_is_told_and_written_back(clusterd: Com
     assert (shown.code, "routers/r1 in etcd is not what was committed" in shown.err) == (0, True)
     assert shown.out == "public: 1.2.3.2\nprivate: 192.168.1.252\n"
     ended = clusterd("apply", "-f", "-", "--yes", given=MANUAL)
-    assert (ended.code, ended.out) == (0, "commit 2: written back routers/r1\n")
+    assert (ended.code, ended.out) == (0, "commit 2: writes back routers/r1\n")
     assert clusterd("show").err == ""
 
 

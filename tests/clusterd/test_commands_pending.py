@@ -97,6 +97,10 @@ def test_adopt_commits_what_somebody_wrote_past_the_commits(clusterd: CommandLin
     assert "weight: 2" in clusterd("show").out
     ended = clusterd("adopt", "--yes", "-m", "it was meant")
     assert (ended.code, ended.out) == (0, "commit 2: virtuals/web/servers/rs1/weight 2 -> 9\n")
+    assert ended.err == (
+        "warning: virtuals/web in etcd is not what was committed; the value in etcd becomes committed\n"
+    )
+    assert clusterd("--json", "log", "-n", "1").json[0]["message"] == "it was meant"
     assert "weight: 9" in clusterd("show").out
     assert clusterd("set", "virtuals/web/scheduler=rr", "--yes").err == ""
 
@@ -106,7 +110,19 @@ def test_adopt_undo_writes_the_committed_values_back(clusterd: CommandLine) -> N
     alter(clusterd, 9)
     ended = clusterd("adopt", "--undo", "--yes")
     assert ended.code == 0
+    assert "a commit writes the committed value back" in ended.err
+    assert ended.out == "commit 2: writes back virtuals/web\n"
+    assert clusterd("--json", "log", "-n", "1").json[0]["message"] == "writes back virtuals/web"
     assert json.loads(key(clusterd, "config/1/virtuals/web"))["servers"]["rs1"]["weight"] == 2
+
+
+def test_what_an_edit_writes_back_in_passing_is_told_and_stays_in_the_history(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/new", "{}")
+    ended = clusterd("set", "virtuals/web/port=81", "--yes", "-m", "why")
+    assert ended.out == "commit 2: virtuals/web/port 80 -> 81 (writes back virtuals/new)\n"
+    assert clusterd("--json", "log", "-n", "1").json[0]["message"] == "why (writes back virtuals/new)"
+    assert clusterd("audit", "verify").code == 0
 
 
 def test_adopt_refuses_what_is_not_valid_and_names_it(clusterd: CommandLine) -> None:

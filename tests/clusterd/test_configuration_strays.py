@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,30 @@ async def test_what_somebody_wrote_past_the_commits_is_not_believed_and_the_next
     repaired = await known(store)
     assert (repaired.cluster, repaired.strays, repaired.number) == (manual(), (), 3)
     assert broken_links(await records(store, KEYS), repaired.head) == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "weight", "strays", "recorded_as"),
+    [
+        ("", 2, 1, "writes back routers/s0"),
+        ("", 2, 5, "writes back routers/s0, routers/s1, routers/s2 and 2 more"),
+        ("why", 2, 1, "why (writes back routers/s0)"),
+        ("why", 5, 1, "why (writes back routers/s0)"),
+        ("", 5, 1, "virtuals/web/servers/rs1/weight 2 -> 5 (writes back routers/s0)"),
+        ("", 5, 0, ""),
+    ],
+)
+async def test_the_record_says_what_a_commit_writes_back(
+    message: str, weight: int, strays: int, recorded_as: str
+) -> None:
+    store = MemoryStore()
+    await commit(store, KEYS, None, manual(), ALICE)
+    await by_hand(store, *(Put(KEYS.config_object(1, f"routers/s{n}"), b"{}") for n in range(strays)))
+    await commit(store, KEYS, await known(store), with_weight(weight), replace(BOB, message=message))
+    repaired = await known(store)
+    found = await records(store, KEYS)
+    assert (found[-1].message, repaired.head.message, repaired.strays) == (recorded_as, recorded_as, ())
+    assert broken_links(found, repaired.head) == ()
 
 
 async def test_a_key_touched_without_a_change_is_no_stray() -> None:
