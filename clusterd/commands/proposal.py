@@ -137,7 +137,7 @@ def pursue(session: Session, wish: Wish, manner: Manner) -> Committed | None:
 def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:
     found = changes(base.objects if base else {}, objects(cluster))
     if base is not None:
-        base = _warned(base, cluster, manner)
+        base = _warned(base, found, manner)
     repaired = base.strays if base else ()
     if base is not None and not found and not repaired:
         _tell(session, base, (), f"nothing to change: this is what commit {base.number} left")
@@ -158,10 +158,10 @@ def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner
     return done
 
 
-def _warned(base: Committed, cluster: Cluster, manner: Manner) -> Committed:
+def _warned(base: Committed, found: Sequence[Change], manner: Manner) -> Committed:
     """Warn of each stray, and return the base with only those whose committed value is written back."""
-    wanted = objects(cluster)
-    adopted = {name for name in base.strays if manner.adopts and wanted.get(name) != base.objects.get(name)}
+    changed = {"/".join(change.path.split("/")[: 1 if change.path.startswith("cluster/") else 2]) for change in found}
+    adopted = changed.intersection(base.strays) if manner.adopts else frozenset()
     for name in base.strays:
         then = "the value in etcd becomes committed" if name in adopted else "a commit writes the committed value back"
         warn(f"{printable(name)} in etcd is not what was committed; {then}")

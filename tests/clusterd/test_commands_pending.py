@@ -116,6 +116,34 @@ def test_adopt_undo_writes_the_committed_values_back(clusterd: CommandLine) -> N
     assert json.loads(key(clusterd, "config/1/virtuals/web"))["servers"]["rs1"]["weight"] == 2
 
 
+def test_adopt_commits_settings_new_objects_and_removals(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    config = clusterd.keys.prefix + "config/1/"
+    settings = json.loads(key(clusterd, "config/1/cluster"))
+    settings["heartbeat"]["deadtime_s"] = 9
+    etcdctl(clusterd.endpoint, "put", config + "cluster", json.dumps(settings))
+    etcdctl(clusterd.endpoint, "put", config + "routers/r7", '{"public": "1.2.3.77", "private": "192.168.1.77"}')
+    etcdctl(clusterd.endpoint, "del", config + "virtuals/web")
+    etcdctl(clusterd.endpoint, "put", config + "routers/r1", " " + key(clusterd, "config/1/routers/r1"))
+    ended = clusterd("adopt", "--yes", "--force")
+    assert ended.code == 0, ended.err
+    told = [line for line in ended.err.splitlines() if line.startswith("warning:")]
+    assert [line.split()[1] for line in told] == ["cluster", "routers/r7", "virtuals/web"]
+    assert all(line.endswith("the value in etcd becomes committed") for line in told)
+    assert "writes back" not in ended.out
+    assert clusterd("adopt", "--yes").out == "nothing to change: this is what commit 2 left\n"
+
+
+def test_adopt_writes_back_what_only_leaves_out_a_default(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    web = json.loads(key(clusterd, "config/1/virtuals/web"))
+    del web["scheduler"]
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/web", json.dumps(web))
+    ended = clusterd("adopt", "--yes")
+    assert "a commit writes the committed value back" in ended.err
+    assert ended.out == "commit 2: writes back virtuals/web\n"
+
+
 def test_what_an_edit_writes_back_in_passing_is_told_and_stays_in_the_history(clusterd: CommandLine) -> None:
     clusterd.begin()
     etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/new", "{}")
