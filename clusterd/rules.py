@@ -1,19 +1,16 @@
 """What must hold between the objects of a cluster. One function a rule; each yields (path, message)."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address
 
 from clusterd.model import Cluster, forwarding
 
 Finding = tuple[str, str]
 
-THIS_NETWORK = IPv4Network("0.0.0.0/8")
-EVERYBODY = IPv4Address("255.255.255.255")
-
 
 def broken_rules(cluster: Cluster) -> Iterator[Finding]:
     """Yield everything that contradicts itself, as (path in the document, what to change)."""
-    for rule in RULES:
+    for rule in (_heartbeat, _router_addresses, _unique_services, _one_place_per_vip, _unique_servers, _same_port):
         yield from rule(cluster)
 
 
@@ -33,51 +30,18 @@ def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Address]]:
             yield f"routers/{name}/private", router.private
 
 
-def _floating_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Interface]]:
-    gateway = cluster.settings.nat_router
-    if gateway:
-        yield "cluster/nat_router/address", gateway.address
-    for name, virtual in cluster.virtuals.items():
-        yield f"virtuals/{name}/address", virtual.address
-
-
-def _possible_addresses(cluster: Cluster) -> Iterator[Finding]:
-    for path, address in _floating_addresses(cluster):
-        reason = _no_host(address)
-        if reason:
-            yield path, f"{address} cannot be a floating address: {reason}"
-
-
-def _no_host(address: IPv4Interface) -> str:
-    """Return why no host can have this address, "" where one can. Source: RFC 1122, 3.2.1.3; RFC 3021 for /31."""
-    network = address.network
-    length, ip = network.prefixlen, address.ip
-    return next(
-        (
-            reason
-            for found, reason in (
-                (ip in THIS_NETWORK, "0.0.0.0/8 means this network"),
-                (ip.is_loopback, "it is a loopback address"),
-                (ip.is_multicast, "it is a multicast address"),
-                (ip == EVERYBODY, "it is the broadcast address of every network"),
-                (length == 0, "a prefix of /0 is every network"),
-                (length < 31 and ip == network.broadcast_address, f"it is the broadcast address of {network}"),
-            )
-            if found
-        ),
-        "",
-    )
-
-
 def _router_addresses(cluster: Cluster) -> Iterator[Finding]:
     owner: dict[IPv4Address, str] = {}
     for path, address in _fixed_addresses(cluster):
         if address in owner:
             yield path, f"{address} is already {owner[address]}"
         owner.setdefault(address, path)
-    for path, floating in _floating_addresses(cluster):
-        if floating.ip in owner:
-            yield path, f"{floating.ip} belongs to {owner[floating.ip]}; a floating address must be free to move"
+    gateway = cluster.settings.nat_router
+    floating = [("cluster/nat_router/address", gateway.address.ip)] if gateway else []
+    floating += [(f"virtuals/{name}/address", virtual.address.ip) for name, virtual in cluster.virtuals.items()]
+    for path, address in floating:
+        if address in owner:
+            yield path, f"{address} belongs to {owner[address]}; a floating address must be free to move"
 
 
 def _unique_services(cluster: Cluster) -> Iterator[Finding]:
@@ -129,14 +93,3 @@ def _same_port(cluster: Cluster) -> Iterator[Finding]:
                     f"virtuals/{name}/servers/{label}/port",
                     f"{way} forwarding cannot change the port: leave it out, or use nat",
                 )
-
-
-RULES = (
-    _heartbeat,
-    _possible_addresses,
-    _router_addresses,
-    _unique_services,
-    _one_place_per_vip,
-    _unique_servers,
-    _same_port,
-)
