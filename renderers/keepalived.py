@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from clusterd.desired import floating
-from clusterd.model import Check, Cluster, Forwarding, HttpCheck, SendExpectCheck, Settings, Virtual, forwarding
+from clusterd.model import Check, Cluster, Forwarding, HttpCheck, SendExpectCheck, Server, Settings, Virtual, forwarding
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
@@ -107,10 +107,11 @@ def _instances(cluster: Cluster) -> list[dict[str, object]]:
 def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
     enabled = [label for label, server in virtual.servers.items() if server.enabled]
-    said = virtual.enabled and bool(enabled)
+    weighted = any(_weight(virtual.servers[label]) for label in enabled)  # a quorum of 1 needs one (keepalived -t)
+    said = virtual.enabled and weighted
     if not said:
-        why = "it has no enabled server" if virtual.enabled else "it is not enabled"
-        notes.add(part, "", f"left out: {why}")
+        why = "none of its servers has a weight" if enabled else "it has no enabled server"
+        notes.add(part, "", f"left out: {why if virtual.enabled else 'it is not enabled'}")
         return {"path": part, "said": said}
     if virtual.load.source != "none":
         notes.add(part, "load/source", f"{virtual.load.source} is not said: keepalived keeps the configured weights")
@@ -137,6 +138,10 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
     }
 
 
+def _weight(server: Server) -> int:
+    return 0 if server.drain else server.weight
+
+
 def _server(cluster: Cluster, virtual: Virtual, label: str, usual: Forwarding) -> dict[str, object]:
     server = virtual.servers[label]
     way = forwarding(cluster, virtual, server)
@@ -144,7 +149,7 @@ def _server(cluster: Cluster, virtual: Virtual, label: str, usual: Forwarding) -
         "name": label,
         "address": server.address,
         "port": server.port or virtual.port,
-        "weight": 0 if server.drain else server.weight,
+        "weight": _weight(server),
         "kind": None if way == usual else _LB_KINDS[way],
     }
 

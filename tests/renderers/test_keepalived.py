@@ -72,6 +72,13 @@ def test_keepalived_accepts_an_empty_cluster(tmp_path: Path) -> None:
     accepted(render(Cluster()).text, tmp_path)
 
 
+def test_a_virtual_server_without_any_weight_is_left_out(tmp_path: Path) -> None:
+    for servers in ({"a": {"address": "10.0.0.1", "drain": True}}, {"a": {"address": "10.0.0.1", "weight": 0}}):
+        rendering = render(cluster({"servers": servers}))
+        assert "left out: none of its servers has a weight" in rendering.text
+        accepted(rendering.text, tmp_path)
+
+
 @given(clusters())
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_keepalived_accepts_every_cluster(tmp_path: Path, given: Cluster) -> None:
@@ -239,7 +246,7 @@ def test_a_server_that_is_not_enabled_is_left_out() -> None:
 
 
 def test_a_drained_server_has_weight_0() -> None:
-    servers = {"a": {"address": "10.0.0.1", "weight": 7, "drain": True}}
+    servers = {"a": {"address": "10.0.0.1", "weight": 7, "drain": True}, "b": {"address": "10.0.0.2"}}
     assert "weight 0" in warned(cluster({"servers": servers}), "virtuals/web/servers/a/drain")
 
 
