@@ -100,3 +100,39 @@ class Keys:
     def peer_key(self) -> str:
         """The secret by which routers know each other's datagrams; made by `clusterd init`."""
         return self.prefix + "peer-key"
+
+    @property
+    def switchover_prefix(self) -> str:
+        """The prefix of the hand-overs that were asked for."""
+        return self.prefix + "switchover/"
+
+    def switchover(self, group: str = "default") -> str:
+        """Who asks that a group goes to another router, under a short lease: the holder gives it away."""
+        return self.switchover_prefix + group
+
+    @property
+    def pause_prefix(self) -> str:
+        """The prefix of the pauses."""
+        return self.prefix + "pause/"
+
+    def pause(self, router: str) -> str:
+        """One router's pause, or that of `all`, under a lease that ends with it and that nobody refreshes."""
+        return self.pause_prefix + router
+
+    @property
+    def events_prefix(self) -> str:
+        """The prefix of what happened, under leases of days."""
+        return self.prefix + "events/"
+
+    def event(self, time: str, event_id: str) -> str:
+        """One thing that happened: keys sort by `time`, which is UTC as ``2026-01-31T23:59:59.123Z``."""
+        return f"{self.events_prefix}{time}-{event_id}"
+
+    @property
+    def applied_prefix(self) -> str:
+        """The prefix of when routers saw and applied commits, under leases of days."""
+        return self.prefix + "applied/"
+
+    def applied(self, number: int, router: str) -> str:
+        """When one router saw and applied one commit; zero-padded so that keys sort by number."""
+        return f"{self.applied_prefix}{number:08d}/{router}"
