@@ -6,8 +6,9 @@ A watch only wakes: the truth is a linearizable read, which is made at the begin
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from clusterd import configuration
 from clusterd.configuration import Committed
@@ -66,8 +67,32 @@ async def lease(
             await asyncio.sleep(min(every_s, answer.ttl_s / 3))
 
 
-async def lock(store: Store, key: str, put: Callable[[LockSeen | StoreReplaced], None]) -> None:
-    """Tell whose the lock is, at every change."""
+@dataclass(frozen=True, slots=True)
+class Locks:
+    """The locks that were seen at a revision, by group. `whole` says that there are no others."""
+
+    revision: int
+    seen: Mapping[str, LockSeen]
+    whole: bool = True
+
+    def of(self, group: str) -> LockSeen | None:
+        """Return a group's lock, or None where nothing is said about it."""
+        free = LockSeen(self.revision, "") if self.whole else None
+        return self.seen.get(group, free)
+
+
+def _listed_locks(prefix: str, snapshot: Snapshot) -> Locks:
+    found = {entry.key.removeprefix(prefix): lock_seen(snapshot.revision, entry) for entry in snapshot.entries}
+    return Locks(snapshot.revision, found)
+
+
+async def read_locks(store: Store, prefix: str) -> Locks:
+    """Return all locks by a linearizable read. Raises the store's errors."""
+    return _listed_locks(prefix, await store.snapshot(prefix))
+
+
+async def locks(store: Store, prefix: str, put: Callable[[Locks | StoreReplaced], None]) -> None:
+    """Tell whose the locks below `prefix` are, at every change."""
     highest = 0
 
     async def listed(snapshot: Snapshot) -> None:
@@ -76,17 +101,18 @@ async def lock(store: Store, key: str, put: Callable[[LockSeen | StoreReplaced],
             log.error("etcd is at revision %d and was at %d: it was restored or replaced", snapshot.revision, highest)
             put(StoreReplaced())
         highest = snapshot.revision
-        held = [entry for entry in snapshot.entries if entry.key == key]
-        put(lock_seen(snapshot.revision, held[0] if held else None))
+        put(_listed_locks(prefix, snapshot))
 
     async def changed(batch: Batch) -> None:
         nonlocal highest
         highest = max(highest, batch.revision)
-        for change in batch.changes:
-            if change.key == key:
-                put(lock_seen(batch.revision, None if isinstance(change, Deleted) else change))
+        seen = {
+            change.key.removeprefix(prefix): lock_seen(batch.revision, None if isinstance(change, Deleted) else change)
+            for change in batch.changes
+        }
+        put(Locks(batch.revision, seen, whole=False))
 
-    await follow(store, key, listed, changed)
+    await follow(store, prefix, listed, changed)
 
 
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
