@@ -8,40 +8,29 @@ stood at its default may be written out, and a line break in a text has become `
 import math
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import count
 from typing import Any
 
-from clusterd.errors import Problem
 from clusterd.lvscf import masquerades
 from clusterd.lvscf.grammar import SCHEDULERS
 from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
 from clusterd.model import Check, Cluster, HttpCheck, Router, SendExpectCheck, Settings, Virtual, forwarding
+from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
 LONGEST_TEXT = 255  # bytes of a send or expect string
 LONGEST_LABEL = 15  # of an interface with its alias: IFNAMSIZ, netdevice(7)
-_UNSAYABLE = re.compile(r"\x00|\\[\r\n]|\".*'|'.*\"", re.DOTALL)
+# A quote ends the text unless it is in the text's first word; single quotes around a text would be sent with it.
+_UNSAYABLE = re.compile(r"\x00|\\[\r\n]|[ \t].*\"", re.DOTALL)
 _MONITORS = {source: monitor for monitor, source in LOAD_SOURCES.items()}
-
-
-class _Notes:
-    """What the format cannot say, by the part of the document that it is about."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.remarks: defaultdict[str, list[str]] = defaultdict(list)
-
-    def add(self, part: str, rest: str, message: str) -> None:
-        path = f"{part}/{rest}" if rest else part
-        self.problems.append(Problem(0, path, message))
-        self.remarks[part].append(f"{path}: {message}")
 
 
 class _Aliases:
     """Gives each floating address its own alias of its interface: eth0:1, eth0:2, …"""
 
-    def __init__(self, notes: _Notes) -> None:
+    def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._next: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
         self._given: dict[tuple[str, IPv4Address], str] = {}
@@ -61,15 +50,15 @@ class _Aliases:
 
 def render(cluster: Cluster, serial_no: int) -> Rendering:
     """Return the cluster as lvs.cf with this serial number, and what the format could not say."""
-    notes = _Notes()
+    notes = Notes()
     aliases = _Aliases(notes)
     settings = cluster.settings
     routers = _routers(cluster, notes)
     gateway = settings.nat_router
     values = {
         "serial_no": serial_no,
-        "primary": routers.get("primary"),
-        "backup": routers.get("backup"),
+        "routers": routers,
+        "private": _private(routers),
         "heartbeat": _heartbeat(settings, notes),
         "network": settings.forwarding,
         "nat_router": gateway and aliases.place("cluster", "nat_router/", gateway.address, gateway.interface),
@@ -81,10 +70,10 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         notes.add("cluster", "brakes", "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):
         notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
-    return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), tuple(notes.problems))
+    return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), notes.warnings)
 
 
-def _routers(cluster: Cluster, notes: _Notes) -> dict[str, Router]:
+def _routers(cluster: Cluster, notes: Notes) -> dict[str, Router]:
     """Return the routers that the format has room for, by the names that it has for them."""
     ranked = sorted(cluster.routers, key=lambda name: -cluster.routers[name].priority)
     roles = dict(zip(PRIORITIES, ranked, strict=False))
@@ -98,19 +87,30 @@ def _routers(cluster: Cluster, notes: _Notes) -> dict[str, Router]:
     return {role: cluster.routers[name] for role, name in roles.items()}
 
 
-def _heartbeat(settings: Settings, notes: _Notes) -> dict[str, int]:
+def _private(routers: Mapping[str, Router]) -> dict[str, IPv4Address]:
+    """Return the private addresses to write, by role: of all routers or of none.
+
+    The parser takes the backup's from the file only where the primary's stands too, and gives it none where only the
+    primary's does. A router without one is said to have its public address, which is what the format means by none.
+    """
+    if not any(router.private for router in routers.values()):
+        return {}
+    return {role: router.private or router.public for role, router in routers.items()}
+
+
+def _heartbeat(settings: Settings, notes: Notes) -> dict[str, int]:
     beat = settings.heartbeat
     keepalive = _whole(math.floor, beat.keepalive_s, notes, "cluster", "heartbeat/keepalive_s")
     return {"port": beat.port, "keepalive": max(1, keepalive), "deadtime": beat.deadtime_s}
 
 
-def _whole(rounded: Any, value: float, notes: _Notes, part: str, rest: str) -> int:
+def _whole(rounded: Any, value: float, notes: Notes, part: str, rest: str) -> int:
     if not value.is_integer():
         notes.add(part, rest, f"{value:g} seconds cannot be said in lvs.cf, only whole ones")
     return int(rounded(value))
 
 
-def _virtual(cluster: Cluster, name: str, notes: _Notes, aliases: _Aliases) -> dict[str, Any]:
+def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
     scheduler, monitor = virtual.scheduler, _MONITORS.get(virtual.load.source, "none")
     if scheduler not in SCHEDULERS:
@@ -142,7 +142,7 @@ def _persistence(virtual: Virtual) -> dict[str, object] | None:
     return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask} if kept else None
 
 
-def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: _Notes) -> dict[str, object]:
+def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: Notes) -> dict[str, object]:
     server, path = virtual.servers[label], f"{part}/servers/{label}"
     way = forwarding(cluster, virtual, server)
     if server.forwarding is not None and way != cluster.settings.forwarding:
@@ -163,7 +163,7 @@ def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: _N
     }
 
 
-def _check(virtual: Virtual, part: str, notes: _Notes) -> dict[str, object]:
+def _check(virtual: Virtual, part: str, notes: Notes) -> dict[str, object]:
     check = virtual.check
     send, expect, regex = _texts(check, part, notes)
     quoted_send = _quoted(send, part, "check/send", notes)
@@ -186,7 +186,7 @@ def _check(virtual: Virtual, part: str, notes: _Notes) -> dict[str, object]:
     }
 
 
-def _texts(check: Check, part: str, notes: _Notes) -> tuple[str | None, str | None, bool]:
+def _texts(check: Check, part: str, notes: Notes) -> tuple[str | None, str | None, bool]:
     """Return what is sent, what is expected, and whether that is a regular expression."""
     if isinstance(check, SendExpectCheck):
         return check.send, check.expect, check.regex
@@ -200,13 +200,12 @@ def _texts(check: Check, part: str, notes: _Notes) -> tuple[str | None, str | No
     return rf"GET {path} HTTP/1.0\r\n{host}\r\n", expect, True
 
 
-def _quoted(text: str | None, part: str, rest: str, notes: _Notes) -> str | None:
-    """Return a text in quotes that it does not contain, none where the format cannot say it."""
+def _quoted(text: str | None, part: str, rest: str, notes: Notes) -> str | None:
+    """Return a text in quotes, none where the format cannot say it."""
     if text is None:
         return None
     line = text.replace("\r", r"\r").replace("\n", r"\n")
     if _UNSAYABLE.search(text) or len(line.encode()) > LONGEST_TEXT:
         notes.add(part, rest, "lvs.cf cannot say this text: the check only connects")
         return None
-    quote = "'" if '"' in line else '"'
-    return f"{quote}{line}{quote}"
+    return f'"{line}"'

@@ -62,7 +62,9 @@ def _routers(made: Draft, root: Block) -> None:
             continue
         made.origins["routers", name] = (public.line, name)
         made.put(("routers", name), {"public": public.value, "priority": PRIORITIES[name]})
-        if private and private.value != public.value:
+        if private and "primary" in root.given and "primary_private" not in root.given:
+            made.warn(private.line, f"{name}_private", "not carried over: Piranha ignores it without primary_private")
+        elif private and private.value != public.value:
             made.put(("routers", name, "private"), private.value)
     if active and active.sound and active.value:
         if "backup" not in root.given:

@@ -15,7 +15,12 @@ from clusterd.lvscf.grammar import KEYS, OPENS, Key
 
 MOST_TOKENS = 100
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TOKEN = re.compile(r""""(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<open>["'].*)|(?P<plain>[^ \t]+)""", re.DOTALL)
+# At the end of a line a text in quotes may have the quote itself in its first word, where the parser does not look.
+_TOKEN = re.compile(
+    r"""(?P<quote>["'])(?P<last>[^ \t]*(?:[ \t](?:(?!(?P=quote)).)*)?)(?P=quote)\Z"""
+    r"""|"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<open>["'].*)|(?P<plain>[^ \t]+)""",
+    re.DOTALL,
+)
 _BLANKS = re.compile(r"[ \t]*")
 
 
@@ -64,7 +69,7 @@ def tokens(line: str) -> list[str]:
     while match := _TOKEN.match(line, at):
         if match["open"] is not None:
             raise ValueError("quotation mismatch")
-        found.append(next(part for part in match.group("double", "single", "plain") if part is not None))
+        found.append(next(part for part in match.group("last", "double", "single", "plain") if part is not None))
         at = _blanks(line, match.end())
     if len(found) > MOST_TOKENS:
         raise ValueError(f"more than {MOST_TOKENS} tokens")

@@ -21,6 +21,11 @@ def test_a_router_without_a_private_address_has_none() -> None:
     [
         ("backup_private = 10.0.0.3", "line 1: backup_private: not carried over: there is no backup", []),
         ("primary_private = 10.0.0.3", "line 1: primary_private: not carried over: there is no primary", []),
+        (
+            BACKUP + "backup_private = 10.0.0.3",
+            "line 5: backup_private: not carried over: Piranha ignores it without primary_private",
+            ["primary", "backup"],
+        ),
         ("backup = 1.2.3.3", "line 1: backup: not carried over: backup_active is not 1, so it takes no part", []),
         ("heartbeat = 1\nbackup_active = 1", "line 2: backup_active: not carried over: there is no backup", []),
         (

@@ -22,6 +22,14 @@ from tests.clusterd.lvscf_files import in_server, in_virtual, rs1, warned, web, 
         (r'a = "\n\"', ["a", "=", r"\n" + "\\"]),
         ('a = ""', ["a", "=", ""]),
         ('a"b c', ['a"b', "c"]),
+        ('a = "b"c"', ["a", "=", 'b"c']),
+        ('a = """', ["a", "=", '"']),
+        ('a = "b"c d"', ["a", "=", 'b"c d']),
+        ('a = "b" "', ["a", "=", 'b" ']),
+        ("a = 'b'c'", ["a", "=", "b'c"]),
+        ('a = "b c"', ["a", "=", "b c"]),
+        ('a = "b" "c"', ["a", "=", "b", "c"]),
+        ('virtual "b c" {', ["virtual", "b c", "{"]),
     ],
 )
 def test_tokens_are_separated_by_blanks_outside_of_quotes(line: str, expected: list[str]) -> None:
@@ -32,7 +40,7 @@ def test_backslash_sequences_stay_two_characters() -> None:
     assert web(r"send = 'a\r\n\t\\'").check.model_dump()["send"] == r"a\r\n\t" + "\\\\"
 
 
-@pytest.mark.parametrize("line", ['expect = "abc', "expect = 'abc\"", 'expect = "a" "'])
+@pytest.mark.parametrize("line", ['expect = "abc', "expect = 'abc\"", 'expect = "a" " b', 'expect = "'])
 def test_an_open_quote_is_a_quotation_mismatch(line: str) -> None:
     assert wrong(in_virtual(line)) == ["line 3: virtual web: quotation mismatch"]
 

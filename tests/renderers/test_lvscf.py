@@ -101,6 +101,25 @@ def test_routers_by_other_names_are_told() -> None:
     assert {"primary = 1.2.3.2", "backup = 1.2.3.3", "backup_active = 1"} <= set(lines)
 
 
+@pytest.mark.parametrize(
+    ("primary", "backup", "lines"),
+    [
+        ({}, {}, []),
+        ({"private": "10.0.0.2"}, {}, ["primary_private = 10.0.0.2", "backup_private = 1.2.3.3"]),
+        ({}, {"private": "10.0.0.3"}, ["primary_private = 1.2.3.2", "backup_private = 10.0.0.3"]),
+    ],
+)
+def test_private_addresses_are_said_of_both_routers_or_of_none(
+    primary: dict[str, Any], backup: dict[str, Any], lines: list[str]
+) -> None:
+    routers = {"primary": {"public": "1.2.3.2", **primary}, "backup": {"public": "1.2.3.3", "priority": 50, **backup}}
+    given = cluster(routers=routers)
+    found, warnings = said(given)
+    assert [line for line in found if "_private" in line] == lines
+    assert warnings == []
+    assert lvscf.read(render(given, 1).text).cluster.routers == given.routers
+
+
 def test_a_third_router_is_left_out_and_told() -> None:
     three = {
         "primary": {"public": "1.2.3.2"},
@@ -185,13 +204,17 @@ def test_line_breaks_in_a_text_are_said_as_backslash_sequences() -> None:
     assert warnings == []
 
 
-def test_a_text_with_double_quotes_stands_in_single_ones() -> None:
-    lines, _ = said(timed({"type": "send_expect", "expect": 'say "ok"', "regex": True}))
-    assert """expect = 'say "ok"'""" in lines
+@pytest.mark.parametrize("text", ['"ok"', 'it\'s"ok" now', '"', "'ok'"])
+def test_quotes_in_the_first_word_of_a_text_are_said(text: str) -> None:
+    given = timed({"type": "send_expect", "expect": text, "regex": True})
+    lines, warnings = said(given)
+    assert f'expect = "{text}"' in lines
     assert "use_regex = 1" in lines
+    assert warnings == []
+    assert lvscf.read(render(given, 1).text).cluster.virtuals == given.virtuals
 
 
-@pytest.mark.parametrize("text", ["both ' and \"", "both \" and '", "nul \0", "\\\n", "ä" * 128, "\n" * 128])
+@pytest.mark.parametrize("text", ['say "ok"', 'a\t"', "nul \0", "\\\n", "ä" * 128, "\n" * 128])
 def test_a_text_that_cannot_be_said_leaves_out_the_whole_conversation(text: str) -> None:
     lines, warnings = said(timed({"type": "send_expect", "send": "hello", "expect": text}))
     assert not any(line.startswith(("send", "expect")) for line in lines)
