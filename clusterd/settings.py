@@ -50,6 +50,11 @@ class Settings(BaseModel):
         default_factory=lambda given: given["state_dir"] / "lvs.cf", description="where lvs.cf is written"
     )
 
+    @property
+    def socket(self) -> Path:
+        """Where the router on this host tells what it knows of the cluster."""
+        return self.run_dir / f"{self.cluster}.sock"
+
 
 def read(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings. `flags` come from the command line; None there means not given.

@@ -38,6 +38,8 @@ PURE = tuple(
         "keepalived",
         "ldirectord",
         "ipvsadm",
+        "reports",
+        "overview",
     )
 )
 # fmt: off
@@ -59,6 +61,7 @@ ONE_DOOR = {
     "paramiko": ("clusterd.loads",),
     "h11": ("clusterd.checks",),
     "click": ("clusterd.commands", "watchers"),
+    "rich": ("clusterd.commands.tables",),
     "cryptography": ("clusterd.commands.author",),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts

@@ -22,6 +22,7 @@ _COMMANDS = {
     "enable": "clusterd.commands.drain:enable",
     "confirm": "clusterd.commands.confirm:confirm",
     "adopt": "clusterd.commands.adopt:adopt",
+    "status": "clusterd.commands.status:status",
     "show": "clusterd.commands.show:show",
     "validate": "clusterd.commands.validate:validate",
     "import": "clusterd.commands.import_:import_file",

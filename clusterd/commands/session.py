@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from clusterd.configuration import Committed
+    from clusterd.errors import ConfigError
     from clusterd.keys import Keys
     from clusterd.settings import Settings
     from clusterd.store.contract import Store
@@ -59,13 +60,17 @@ class Session:
 
     def committed(self) -> "Committed":
         """Return what is committed; ConfigError where nothing is."""
-        from clusterd.errors import ConfigError, Problem
-
         found = self.found()
         if found is None:
-            name = self.settings().cluster
-            raise ConfigError([Problem(0, "", f"cluster {name} has no configuration yet: make one with clusterd init")])
+            raise self.nothing_committed()
         return found
+
+    def nothing_committed(self) -> "ConfigError":
+        """Return the error for a cluster that has no configuration."""
+        from clusterd.errors import ConfigError, Problem
+
+        name = self.settings().cluster
+        return ConfigError([Problem(0, "", f"cluster {name} has no configuration yet: make one with clusterd init")])
 
     def found(self) -> "Committed | None":
         """Return what is committed, None where nothing ever was."""

@@ -148,6 +148,13 @@ class Store(Protocol):
         """Ask once that the lease lives on; the answer's `ttl_s` is 0 where it has ended already."""
         ...
 
+    async def time_left_s(self, lease_id: int) -> float:
+        """Return how long the lease lives if nobody refreshes it, in the store's own opinion; 0 where it has ended.
+
+        For showing it to people: the answer has travelled, and etcd counts whole seconds.
+        """
+        ...
+
     async def revoke(self, lease_id: int) -> None:
         """End the lease and delete its keys; no error where it has ended already."""
         ...

@@ -11,7 +11,7 @@ from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, O
 from clusterd.store.encoding import entry, raw, span, transaction
 from clusterd.store.endpoints import Credentials
 from clusterd.store.keepalive import refreshed
-from clusterd.store.session import GRANT, RANGE, REVOKE, TXN, Session
+from clusterd.store.session import GRANT, RANGE, REVOKE, TIME_TO_LIVE, TXN, Session
 from clusterd.store.transaction import disjoint
 from clusterd.store.translation import Refused
 from clusterd.store.watch import batches
@@ -92,6 +92,11 @@ class EtcdStore:
     async def refresh(self, lease_id: int) -> Lease:
         """Ask each member in turn, for a second each, that the lease lives on; `ttl_s` is 0 where it has ended."""
         return await refreshed(self._session, lease_id)
+
+    async def time_left_s(self, lease_id: int) -> float:
+        """Return how long the lease lives if nobody refreshes it; 0 where it has ended."""
+        answer = await self._session.call(TIME_TO_LIVE, rpc.LeaseTimeToLiveRequest(ID=lease_id))
+        return float(max(0, answer.message.TTL))  # -1 says that there is none
 
     async def revoke(self, lease_id: int) -> None:
         """End the lease and delete its keys; no error where it has ended already."""

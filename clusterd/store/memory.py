@@ -225,6 +225,11 @@ class MemoryStore:
         term.end_s = sent_s + term.ttl_s
         return Lease(lease_id, term.ttl_s, sent_s)
 
+    async def time_left_s(self, lease_id: int) -> float:
+        """Return how long the lease lives if nobody refreshes it; 0 where it has ended."""
+        term = self._reach().terms.get(lease_id)
+        return term.end_s - self._data.now_s() if term else 0.0
+
     async def revoke(self, lease_id: int) -> None:
         """End the lease and delete its keys; no error where it has ended already."""
         data = self._reach()

@@ -52,6 +52,7 @@ class Method:
 RANGE = Method("KV", "Range", Effect.NONE)
 TXN = Method("KV", "Txn", Effect.ONCE)
 GRANT = Method("Lease", "LeaseGrant", Effect.NONE)
+TIME_TO_LIVE = Method("Lease", "LeaseTimeToLive", Effect.NONE)
 REVOKE = Method("Lease", "LeaseRevoke", Effect.SAME)
 AUTHENTICATE = Method("Auth", "Authenticate", Effect.NONE, login=False)
 

@@ -136,3 +136,11 @@ async def test_nothing_can_be_put_under_a_lease_that_has_ended(bench: Bench) -> 
     with pytest.raises(StoreError, match="lease"):
         await bench.store.transact((), (Put(bench.prefix + "a", b""), Put(bench.prefix + "b", b"", lease.lease_id)))
     assert (await bench.store.snapshot(bench.prefix)).entries == ()
+
+
+async def test_it_is_told_how_long_a_lease_lives_without_a_refresh(bench: Bench) -> None:
+    lease = await bench.store.grant(60)
+    await put(bench.store, bench.prefix + "a", b"", lease.lease_id)
+    assert 55 <= await bench.store.time_left_s(lease.lease_id) <= 60
+    await bench.store.revoke(lease.lease_id)
+    assert await bench.store.time_left_s(lease.lease_id) == 0

@@ -1,0 +1,140 @@
+"""clusterd status: routers, virtual servers and real servers at one look."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from clusterd import configuration, document
+from clusterd.commands.exits import NotApplied
+from clusterd.commands.session import Session, json_option, pass_session
+from clusterd.commands.streams import echo_json, wrong
+from clusterd.configuration import Committed
+from clusterd.errors import Compacted, StoreUnavailable
+from clusterd.keys import Keys
+from clusterd.observing import Local, local, observe
+from clusterd.overview import Overview, overview, with_counters
+from clusterd.store.contract import Store
+
+if TYPE_CHECKING:
+    from clusterd.commands.tables import Part
+
+EVERY_S = 1.0  # so often --watch looks even when nothing changes: leases and rates do
+_LEAST_S = 0.2
+
+
+@click.command(short_help="Show how the cluster is.")
+@click.argument("names", metavar="[VIRTUAL]...", nargs=-1)
+@click.option("--watch", is_flag=True, help="Show it again whenever something changes, until Ctrl-C.")
+@json_option
+@pass_session
+def status(session: Session, names: tuple[str, ...], watch: bool) -> None:
+    """Show routers, virtual servers and real servers, or only these virtual servers, and what is wrong.
+
+    Weights are those that a server has now; "0 of 2" says that it would have 2. Connections and rates are those of the
+    router on this host. While etcd is down that router tells what it knows. Ends with exit code 6 where a live router
+    has not applied the last commit or no router is alive, and with 4 where etcd does not answer.
+
+    \b
+    clusterd status
+    clusterd status web --watch
+    clusterd status --json
+    """
+    if watch:
+        session.run(lambda store, keys: _watch(session, store, keys, names))
+    try:
+        view = session.run(lambda store, keys: _looked(session, store, keys))
+    except StoreUnavailable:
+        known = asyncio.run(local(session.settings().socket))
+        if known is None:
+            raise
+        _show(session, _only(known.overview, names), known)
+        raise
+    _show(session, _only(view, names))
+    if view.late:
+        raise NotApplied("; ".join(view.late))
+
+
+def _show(session: Session, view: Overview, known: Local | None = None) -> None:
+    if session.json:
+        echo_json(view.model_dump(mode="json"))
+        return
+    from clusterd.commands import tables  # rich takes a while to load
+
+    tables.show(_drawn(view, known))
+
+
+def _drawn(view: Overview, known: Local | None = None) -> "Sequence[Part]":
+    from clusterd.commands.overview_tables import drawn
+
+    return drawn(view, datetime.now(UTC), known)
+
+
+def _only(view: Overview, names: tuple[str, ...]) -> Overview:
+    """Return the overview with these virtual servers; ConfigError where one is not there."""
+    if not names:
+        return view
+    there = {virtual.name: virtual for virtual in view.virtuals}
+    for name in names:
+        if name not in there:
+            raise wrong(f"virtuals/{name}", "is not there" + document.suggestion(name, there))
+    return view.model_copy(update={"virtuals": tuple(there[name] for name in dict.fromkeys(names))})
+
+
+async def _looked(session: Session, store: Store, keys: Keys) -> Overview:
+    return (await _look(session, store, keys, None))[0]
+
+
+async def _look(session: Session, store: Store, keys: Keys, known: Committed | None) -> tuple[Overview, Committed, int]:
+    """Return the overview, what is committed, and the revision to watch from."""
+    base = await configuration.read(store, keys, known)
+    if base is None:
+        raise session.nothing_committed()
+    seen, revision = await observe(store, keys, base)
+    view = overview(keys.cluster, base.number, base.cluster, seen)
+    here = await local(session.settings().socket)
+    if here is not None and here.overview.cluster == keys.cluster:
+        view = with_counters(view, here.overview)
+    return view, base, min(base.revision, revision) + 1
+
+
+async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, ...]) -> None:
+    """Show how things are, for ever."""
+    from clusterd.commands import tables
+
+    clock, base, revision = asyncio.get_running_loop(), None, 0
+    with tables.live() as display:
+        while True:
+            began_s, known = clock.time(), None
+            try:
+                view, base, revision = await _look(session, store, keys, base)
+            except StoreUnavailable as error:
+                known, revision = await local(session.settings().socket), 0
+                if known is None:
+                    display([tables.Cell(str(error), "red")])
+                    await asyncio.sleep(EVERY_S)
+                    continue
+                view = known.overview
+            view = _only(view, names)
+            if session.json:
+                click.echo(json.dumps(view.model_dump(mode="json"), ensure_ascii=False))
+            else:
+                display(_drawn(view, known))
+            await asyncio.sleep(_LEAST_S + 2 * (clock.time() - began_s))
+            await _changed(store, keys, revision)
+
+
+async def _changed(store: Store, keys: Keys, revision: int) -> None:
+    """Return when something of the cluster changed, and after a while in any case."""
+    try:
+        async with asyncio.timeout(EVERY_S):
+            if not revision:
+                await asyncio.sleep(EVERY_S)
+            async with aclosing(store.watch(keys.prefix, revision)) as batches:
+                await anext(batches)
+    except (TimeoutError, Compacted, StoreUnavailable):
+        return

@@ -1,0 +1,114 @@
+"""What there is in etcd beside the configuration, read at one revision; and what the router on this host tells."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from clusterd import undoing
+from clusterd.configuration import Committed
+from clusterd.desired import ServerId
+from clusterd.errors import ConfigError
+from clusterd.keys import Keys
+from clusterd.overview import Holder, Observed, Overview
+from clusterd.reports import (
+    Pause,
+    Switchover,
+    VerdictReport,
+    pause,
+    router_report,
+    switchover,
+    verdict_report,
+)
+from clusterd.store.contract import Entry, Snapshot, Store
+
+LOCAL_TIMEOUT_S = 3.0
+LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
+
+
+class Local(BaseModel):
+    """What the router on this host answers over its socket. `silent_s` is how long etcd has not answered it."""
+
+    router: str
+    overview: Overview
+    silent_s: float | None = None
+
+
+async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, int]:
+    """Return what there is, and the revision to watch from. Raises the store's errors."""
+    snapshot = await store.snapshot(
+        keys.routers_prefix, keys.active_prefix, keys.health_prefix, keys.pause_prefix, keys.switchover_prefix
+    )
+    routers = _named(snapshot, keys.routers_prefix)
+    found = Observed(
+        routers={name: router_report(entry.value) for name, entry in routers},
+        leases_s=await _leases_s(store, {name: entry.lease_id for name, entry in routers if entry.lease_id}),
+        holders=tuple(holder for holder, _ in holders(snapshot, keys)),
+        verdicts=_verdicts(_named(snapshot, keys.health_prefix)),
+        pauses=pauses(snapshot, keys),
+        switchovers=switchovers(snapshot, keys),
+        pending=await _pending(store, keys),
+        strays=base.strays,
+    )
+    return found, snapshot.revision
+
+
+def holders(snapshot: Snapshot, keys: Keys) -> tuple[tuple[Holder, int], ...]:
+    """Return who has which lock, and under which lease."""
+    return tuple((_held(group, entry), entry.lease_id) for group, entry in _named(snapshot, keys.active_prefix))
+
+
+def pauses(snapshot: Snapshot, keys: Keys) -> tuple[Pause, ...]:
+    """Return the pauses that hold."""
+    return tuple(pause(name, entry.value) for name, entry in _named(snapshot, keys.pause_prefix))
+
+
+def switchovers(snapshot: Snapshot, keys: Keys) -> tuple[Switchover, ...]:
+    """Return the hand-overs that are asked for."""
+    return tuple(switchover(name, entry.value) for name, entry in _named(snapshot, keys.switchover_prefix))
+
+
+def _named(snapshot: Snapshot, prefix: str) -> Sequence[tuple[str, Entry]]:
+    return [(e.key.removeprefix(prefix), e) for e in snapshot.entries if e.key.startswith(prefix)]
+
+
+def _held(group: str, entry: Entry) -> Holder:
+    return Holder(group=group, router=entry.value.decode(errors="replace"), token=entry.create_revision)
+
+
+async def _leases_s(store: Store, leases: Mapping[str, int]) -> dict[str, float]:
+    left_s = await asyncio.gather(*map(store.time_left_s, leases.values()))
+    return dict(zip(leases, left_s, strict=True))
+
+
+def _verdicts(entries: Sequence[tuple[str, Entry]]) -> dict[ServerId, tuple[VerdictReport, ...]]:
+    found: dict[ServerId, tuple[VerdictReport, ...]] = {}
+    for name, entry in entries:
+        match name.split("/"):
+            case virtual, server, observer:
+                told = verdict_report(observer, entry.value)
+                found[(virtual, server)] = (*found.get((virtual, server), ()), told)
+    return found
+
+
+async def _pending(store: Store, keys: Keys) -> tuple[str, ...]:
+    try:
+        return tuple(one.pending.told() for one in await undoing.waiting(store, keys))
+    except ConfigError as error:
+        return (str(error),)
+
+
+async def local(socket: Path) -> Local | None:
+    """Return what the router on this host tells, None where there is none or it does not answer."""
+    try:
+        async with asyncio.timeout(LOCAL_TIMEOUT_S):
+            reader, writer = await asyncio.open_unix_connection(str(socket), limit=LONGEST_ANSWER_BYTES)
+            try:
+                line = await reader.readline()
+            finally:
+                writer.close()
+        return Local.model_validate(json.loads(line))
+    except (OSError, ValueError, TimeoutError, ValidationError):
+        return None

@@ -1,0 +1,290 @@
+"""The whole cluster at one look: what is wanted, what routers report, and what does not fit. Pure.
+
+The same value is made from etcd by the command, and by a router from what it knows itself while etcd is away.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from clusterd.desired import ServerId, desired, destination_key, service_key
+from clusterd.model import Cluster, Server, Virtual
+from clusterd.plane import Destination, DestinationKey, Item, Key, ServiceKey
+from clusterd.reports import ALL, Pause, Report, RouterReport, Switchover, VerdictReport
+
+DEFAULT = "default"  # the group of addresses where there is one only
+
+
+class Counters(Report):
+    """What IPVS counted at one router for a virtual server or a real server; rates are per second."""
+
+    connections: int = 0  # since it was added
+    active: int | None = None
+    inactive: int | None = None
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    connections_rate: int = 0
+    packets_in_rate: int = 0
+    packets_out_rate: int = 0
+    bytes_in_rate: int = 0
+    bytes_out_rate: int = 0
+
+
+class Holder(Report):
+    """Who has the lock of a group, and its fencing token."""
+
+    group: str
+    router: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What there is beside the configuration. `counters` are those of one router, None where they are not known.
+
+    `leases_s` says how long each router's lease lives without a refresh.
+    """
+
+    routers: Mapping[str, RouterReport] = field(default_factory=dict)
+    leases_s: Mapping[str, float] = field(default_factory=dict)
+    holders: tuple[Holder, ...] = ()
+    verdicts: Mapping[ServerId, tuple[VerdictReport, ...]] = field(default_factory=dict)
+    pauses: tuple[Pause, ...] = ()
+    switchovers: tuple[Switchover, ...] = ()
+    pending: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    counters: Mapping[Key, Counters] | None = None
+    counted_by: str = ""
+    told_by: str = "etcd"
+
+
+class RouterLine(Report):
+    """One router. `ready` is None where it does not say; `configured` false where the document does not have it."""
+
+    name: str
+    alive: bool
+    configured: bool
+    role: str
+    since: str = ""
+    holds: tuple[Holder, ...] = ()
+    lease_left_s: float | None = None
+    head: int | None = None
+    applied: int | None = None
+    converged: bool | None = None
+    ready: bool | None = None
+    not_ready: tuple[str, ...] = ()
+    paused: Pause | None = None
+    problems: tuple[str, ...] = ()
+
+
+class ServerLine(Report):
+    """One real server. `observer` is the router whose verdict decides; `effective_weight` None: not in the pool."""
+
+    name: str
+    address: str
+    port: int
+    weight: int
+    effective_weight: int | None
+    state: str  # up | down | draining | disabled | unchecked
+    up: bool | None
+    since: str = ""
+    detail: str = ""
+    observer: str = ""
+    disagreement: bool = False
+    verdicts: tuple[VerdictReport, ...] = ()
+    counters: Counters | None = None
+
+
+class VirtualLine(Report):
+    """One virtual server."""
+
+    name: str
+    address: str
+    port: int
+    protocol: str
+    scheduler: str
+    enabled: bool
+    sorry_server: str | None
+    sorry_server_in_use: bool
+    servers: tuple[ServerLine, ...]
+    counters: Counters | None = None
+
+
+class Overview(Report):
+    """Everything. `late` says who did not apply the last commit; `alarms` what somebody should look after."""
+
+    cluster: str
+    commit: int
+    told_by: str
+    counted_by: str
+    routers: tuple[RouterLine, ...]
+    virtuals: tuple[VirtualLine, ...]
+    pauses: tuple[Pause, ...]
+    switchovers: tuple[Switchover, ...]
+    pending: tuple[str, ...]
+    alarms: tuple[str, ...]
+    late: tuple[str, ...]
+    converged: bool
+
+
+def overview(name: str, commit: int, cluster: Cluster, seen: Observed) -> Overview:
+    """Return the cluster `name` as it is, with commit number `commit`."""
+    routers = tuple(_routers(cluster, seen))
+    virtuals = tuple(_virtuals(cluster, seen))
+    late = tuple(_late(routers, commit))
+    return Overview(
+        cluster=name,
+        commit=commit,
+        told_by=seen.told_by,
+        counted_by=seen.counted_by if seen.counters is not None else "",
+        routers=routers,
+        virtuals=virtuals,
+        pauses=seen.pauses,
+        switchovers=seen.switchovers,
+        pending=seen.pending,
+        alarms=tuple(dict.fromkeys(_alarms(cluster, seen, routers, virtuals))),
+        late=late,
+        converged=not late,
+    )
+
+
+def with_counters(view: Overview, other: Overview) -> Overview:
+    """Return an overview with the counters that another one has."""
+    theirs = {virtual.name: virtual for virtual in other.virtuals}
+    virtuals = [_counted_as(one, theirs[one.name]) if one.name in theirs else one for one in view.virtuals]
+    return view.model_copy(update={"virtuals": tuple(virtuals), "counted_by": other.counted_by})
+
+
+def _counted_as(virtual: VirtualLine, other: VirtualLine) -> VirtualLine:
+    counters = {server.name: server.counters for server in other.servers}
+    servers = [one.model_copy(update={"counters": counters.get(one.name)}) for one in virtual.servers]
+    return virtual.model_copy(update={"servers": tuple(servers), "counters": other.counters})
+
+
+def deciding(seen: Observed) -> str:
+    """Return the router whose verdicts decide where traffic goes: the active one, else the first that is alive."""
+    active = [holder.router for holder in sorted(seen.holders, key=lambda holder: holder.group != DEFAULT)]
+    return next(iter([*active, *sorted(seen.routers)]), "")
+
+
+def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
+    paused = {pause.router: pause for pause in seen.pauses}
+    for name in [*cluster.routers, *sorted(seen.routers.keys() - cluster.routers.keys())]:
+        report = seen.routers.get(name)
+        told = report or RouterReport()
+        yield RouterLine(
+            name=name,
+            alive=report is not None,
+            configured=name in cluster.routers,
+            role=told.role if report else "silent",
+            since=told.since,
+            holds=tuple(holder for holder in seen.holders if holder.router == name),
+            lease_left_s=seen.leases_s.get(name),
+            paused=paused.get(name) or paused.get(ALL),
+            **told.model_dump(include={"head", "applied", "converged", "ready", "not_ready", "problems"}),
+        )
+
+
+def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
+    judge = deciding(seen)
+    verdicts = {server: _by(judge, reports) for server, reports in seen.verdicts.items()}
+    up = {server: verdict.up for server, verdict in verdicts.items() if verdict and verdict.up is not None}
+    pool = desired(cluster, up, False)
+    for name, virtual in cluster.virtuals.items():
+        address = virtual.sorry_server
+        sorry = DestinationKey(service_key(virtual), address, virtual.port) if address else None
+        ours = {destination_key(virtual, label) for label in virtual.servers}
+        yield VirtualLine(
+            name=name,
+            address=str(virtual.address),
+            port=virtual.port,
+            protocol=virtual.protocol,
+            scheduler=virtual.scheduler,
+            enabled=virtual.enabled,
+            sorry_server=str(address) if address else None,
+            sorry_server_in_use=sorry in pool and sorry not in ours,
+            servers=tuple(_server(name, virtual, label, (seen, pool)) for label in virtual.servers),
+            counters=_counted(seen, service_key(virtual)),
+        )
+
+
+def _by(observer: str, reports: tuple[VerdictReport, ...]) -> VerdictReport | None:
+    return next((report for report in reports if report.observer == observer), None)
+
+
+def _server(name: str, virtual: Virtual, label: str, known: tuple[Observed, Mapping[Key, Item]]) -> ServerLine:
+    seen, pool = known
+    server, key = virtual.servers[label], destination_key(virtual, label)
+    reports = seen.verdicts.get((name, label), ())
+    verdict = _by(deciding(seen), reports)
+    item = pool.get(key)
+    told = {report.up for report in reports if report.up is not None}
+    return ServerLine(
+        name=label,
+        address=str(server.address),
+        port=key.port,
+        weight=server.weight,
+        effective_weight=item.weight if isinstance(item, Destination) else None,
+        state=_state(virtual, server, verdict.up if verdict else None),
+        up=verdict.up if verdict else None,
+        since=verdict.since if verdict else "",
+        detail=verdict.detail if verdict else "",
+        observer=verdict.observer if verdict else "",
+        disagreement=len(told) > 1,
+        verdicts=reports,
+        counters=_counted(seen, key),
+    )
+
+
+def _state(virtual: Virtual, server: Server, up: bool | None) -> str:
+    if not (virtual.enabled and server.enabled):
+        return "disabled"
+    if up is None:
+        return "unchecked"
+    if not up:
+        return "down"
+    return "draining" if server.drain else "up"
+
+
+def _counted(seen: Observed, key: ServiceKey | DestinationKey) -> Counters | None:
+    return None if seen.counters is None else seen.counters.get(key)
+
+
+def _late(routers: tuple[RouterLine, ...], commit: int) -> Iterator[str]:
+    alive = [router for router in routers if router.alive]
+    if not alive:
+        yield "no router is alive"
+    for router in alive:
+        if router.applied is None:
+            yield f"{router.name} does not say which commit it applied"
+        elif router.applied < commit:
+            yield f"{router.name} is at commit {router.applied} of {commit}"
+        elif router.converged is False:
+            yield f"{router.name}'s kernel is not as commit {commit} wants it"
+
+
+def _alarms(
+    cluster: Cluster, seen: Observed, routers: tuple[RouterLine, ...], virtuals: tuple[VirtualLine, ...]
+) -> Iterator[str]:
+    wanted = {DEFAULT} if any(virtual.enabled for virtual in cluster.virtuals.values()) else set()
+    groups = {group for report in seen.routers.values() for group in report.groups} or wanted
+    for group in sorted(groups - {holder.group for holder in seen.holders}):
+        yield "no router is active" + ("" if group == DEFAULT else f" for group {group}")
+    for router in routers:
+        if router.configured and not router.alive:
+            yield f"router {router.name} is not alive"
+        yield from (f"router {router.name}: {problem}" for problem in router.problems)
+    for virtual in virtuals:
+        if virtual.enabled and not any(server.effective_weight for server in virtual.servers):
+            instead = ": its sorry server answers" if virtual.sorry_server_in_use else ""
+            yield f"virtual server {virtual.name} has no real server in its pool{instead}"
+        for server in virtual.servers:
+            if server.disagreement and server.state != "disabled":
+                yield f"routers disagree on {virtual.name}/{server.name}: {_told(server.verdicts)}"
+    yield from (f"{name} in etcd is not what was committed; see `clusterd adopt`" for name in seen.strays)
+
+
+def _told(verdicts: tuple[VerdictReport, ...]) -> str:
+    words = {True: "up", False: "down", None: "unknown"}
+    return ", ".join(f"{words[one.up]} says {one.observer} ({one.detail})" for one in verdicts)

@@ -1,0 +1,177 @@
+"""What routers and people leave in etcd beside the configuration, read so that nothing in it is an error.
+
+A value that another version wrote, or somebody by hand, may lack fields or have strange ones: what cannot be read is
+unknown (None, or nothing), and the rest counts.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+ALL = "all"  # whose pause is that of every router
+
+
+class Report(BaseModel):
+    """A frozen value that takes what it knows and leaves the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Share(Report):
+    """What a router is for one group of addresses."""
+
+    role: str = "unknown"  # active | backup
+    token: int = 0
+    since: str = ""
+
+
+class RouterReport(Report):
+    """A router's status key. `head` is the last commit that it has seen, `applied` the one that its kernel is."""
+
+    role: str = "unknown"
+    since: str = ""
+    token: int = 0
+    head: int | None = None
+    applied: int | None = None
+    converged: bool | None = None
+    ready: bool | None = None
+    not_ready: tuple[str, ...] = ()
+    groups: Mapping[str, Share] = {}
+    problems: tuple[str, ...] = ()
+
+
+class VerdictReport(Report):
+    """What one observer says of one real server."""
+
+    observer: str
+    up: bool | None = None
+    since: str = ""
+    detail: str = ""
+
+
+class Pause(Report):
+    """A router, or all of them, is paused until a time."""
+
+    router: str
+    by: str = ""
+    at: str = ""
+    until: str = ""
+    why: str = ""
+
+
+class Switchover(Report):
+    """Somebody asks that a group goes from the holder with this token to another router."""
+
+    group: str
+    to: str = ""
+    token: int = 0
+    by: str = ""
+    at: str = ""
+    why: str = ""
+
+
+class Event(Report):
+    """Something that happened. `more` holds what else was written with it."""
+
+    id: str
+    time: str
+    kind: str = ""
+    text: str = ""
+    router: str = ""
+    more: Mapping[str, Any] = {}
+
+
+class AppliedReport(Report):
+    """When a router saw a commit, and when its kernel was as that commit wants."""
+
+    router: str
+    seen: str = ""
+    applied: str = ""
+
+
+def router_report(value: bytes) -> RouterReport:
+    """Return what a router says of itself."""
+    data = _data(value)
+    given = _mapping(data.get("groups"))
+    groups = {
+        name: Share(**_texts(share, "role", "since"), **_numbers(share, "token")) for name, share in given.items()
+    }
+    return RouterReport(
+        **_texts(data, "role", "since"),
+        **_numbers(data, "token", "head", "applied"),
+        **_flags(data, "converged", "ready"),
+        not_ready=_list(data, "not_ready"),
+        problems=_list(data, "problems"),
+        groups=groups,
+    )
+
+
+def verdict_report(observer: str, value: bytes) -> VerdictReport:
+    """Return what an observer found."""
+    data = _data(value)
+    return VerdictReport(observer=observer, **_flags(data, "up"), **_texts(data, "since", "detail"))
+
+
+def pause(router: str, value: bytes) -> Pause:
+    """Return one pause."""
+    return Pause(router=router, **_texts(_data(value), "by", "at", "until", "why"))
+
+
+def switchover(group: str, value: bytes) -> Switchover:
+    """Return one hand-over that was asked for."""
+    data = _data(value)
+    return Switchover(group=group, **_texts(data, "to", "by", "at", "why"), **_numbers(data, "token"))
+
+
+def event(name: str, value: bytes) -> Event:
+    """Return one event; `name` is its key without the prefix: time and id."""
+    data = _data(value)
+    time, _, event_id = name.rpartition("-")
+    known = {"kind", "text", "router"}
+    more = {key: value for key, value in data.items() if key not in known}
+    return Event(id=event_id, time=time, more=more, **_texts(data, *known))
+
+
+def applied_report(router: str, value: bytes) -> AppliedReport:
+    """Return when a router saw and applied a commit."""
+    return AppliedReport(router=router, **_texts(_data(value), "seen", "applied"))
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """Return a value as etcdctl shows it: one line of JSON."""
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _data(value: bytes) -> Mapping[str, Any]:
+    try:
+        return _mapping(json.loads(value))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _of(kind: type, data: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    found = _mapping(data)
+    return {name: found[name] for name in names if type(found.get(name)) is kind}
+
+
+def _texts(data: Any, *names: str) -> dict[str, Any]:
+    return _of(str, data, names)
+
+
+def _numbers(data: Any, *names: str) -> dict[str, Any]:
+    return _of(int, data, names)
+
+
+def _flags(data: Any, *names: str) -> dict[str, Any]:
+    return _of(bool, data, names)
+
+
+def _list(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    given = data.get(name)
+    return tuple(one for one in given if isinstance(one, str)) if isinstance(given, list) else ()
