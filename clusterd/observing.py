@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,10 +30,14 @@ LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
 
 
 class Local(BaseModel):
-    """What the router on this host answers over its socket. `silent_s` is how long etcd has not answered it."""
+    """What the router on this host answers over its socket: the cluster as it sees it, and the objects it follows.
+
+    `silent_s` is how long etcd has not answered it.
+    """
 
     router: str
     overview: Overview
+    objects: Mapping[str, Any] = {}
     silent_s: float | None = None
 
 

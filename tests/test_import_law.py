@@ -40,6 +40,8 @@ PURE = tuple(
         "ipvsadm",
         "reports",
         "overview",
+        "handing_over",
+        "explanation",
     )
 )
 # fmt: off

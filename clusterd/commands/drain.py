@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from clusterd.commands.durations import duration_s
+from clusterd.commands.durations import seconds
 from clusterd.commands.places import steps, value_at, with_values
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
@@ -20,17 +20,10 @@ def _place(_context: click.Context, _parameter: click.Parameter, said: str) -> s
     raise click.BadParameter(f"write VIRTUAL/SERVER, such as web/rs1, not {said!r}")
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, said: str | None) -> int | None:
-    try:
-        return None if said is None else duration_s(said)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def _server_options(function: Callable[..., None]) -> Callable[..., None]:
     decorated = pass_session(edit_options(function))
     decorated = click.option(
-        "--for", "length_s", metavar="DURATION", callback=_seconds, help="Have it undone after 30s, 10m, 2h or 1d."
+        "--for", "length_s", metavar="DURATION", callback=seconds, help="Have it undone after 30s, 10m, 2h or 1d."
     )(decorated)
     return click.argument("server", metavar="VIRTUAL/SERVER", callback=_place)(decorated)
 

@@ -2,10 +2,20 @@
 
 import re
 
+import click
+
 LONGEST_S = 366 * 86400
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _EXAMPLES = "write 30s, 10m, 2h, 1d or 1h30m"
+
+
+def seconds(_context: click.Context, _parameter: click.Parameter, said: str | None) -> int | None:
+    """Return an option's duration in seconds, None where it was not given."""
+    try:
+        return None if said is None else duration_s(said)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def duration_s(text: str) -> int:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from clusterd.commands.ages import age, lasting
+from clusterd.commands.pause import paused
 from clusterd.commands.tables import Cell, Part, Rows
 from clusterd.observing import Local
 from clusterd.overview import DEFAULT, Counters, Overview, RouterLine, ServerLine, VirtualLine
-from clusterd.reports import ALL, Pause, Switchover
+from clusterd.reports import Switchover
 
 GOOD, BAD, DOUBT, QUIET = "green", "bold red", "yellow", "dim"
 _STATES = {"up": GOOD, "down": BAD, "draining": DOUBT, "disabled": QUIET, "unchecked": DOUBT}
@@ -33,15 +34,6 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
     if view.counted_by:
         parts += [Cell(""), Cell(f"connections and rates are those of router {view.counted_by}", QUIET)]
     return parts
-
-
-def paused(pause: Pause, now: datetime) -> str:
-    """Say that a router is paused, in one line."""
-    who = "all routers are" if pause.router == ALL else f"router {pause.router} is"
-    until = f" until {pause.until[:19]}Z" if pause.until else ""
-    since = age(pause.at, now)
-    by = f", by {pause.by}" + (f" {since} ago" if since else "") if pause.by else ""
-    return f"{who} paused{until}{by}" + (f": {pause.why}" if pause.why else "")
 
 
 def _asked(one: Switchover) -> str:

@@ -13,6 +13,7 @@ from clusterd.errors import ConfigError
 from clusterd.history import Record
 from clusterd.keys import Keys
 from clusterd.past import rewound
+from clusterd.reports import AppliedReport, applied_report
 from clusterd.store.contract import Store
 
 MOST_TOLD = 3
@@ -27,6 +28,13 @@ async def numbered(store: Store, keys: Keys, numbers: Iterable[int]) -> list[Rec
         some = wanted[begin : begin + AT_ONCE]
         found += await asyncio.gather(*(configuration.record(store, keys, number) for number in some))
     return found
+
+
+async def applied(store: Store, keys: Keys, number: int) -> list[AppliedReport]:
+    """Return when routers saw and applied a commit, as far as they still tell."""
+    prefix = keys.applied(number, "")
+    entries = (await store.snapshot(prefix)).entries
+    return [applied_report(entry.key.removeprefix(prefix), entry.value) for entry in entries]
 
 
 async def since(store: Store, keys: Keys, first: int, last: int) -> list[str]:

@@ -29,7 +29,7 @@ async def until_applied(store: Store, keys: Keys, number: int, wait_s: float) ->
     """Return when all live routers report the commit, or a later one; NotApplied says who does not in time."""
     clock = asyncio.get_running_loop()
     end_s = clock.time() + wait_s
-    progress = _Progress()
+    progress = Progress()
     while True:
         try:
             entries: Sequence[Entry] | None = (await store.snapshot(keys.routers_prefix)).entries
@@ -60,17 +60,19 @@ def _late(entries: Sequence[Entry] | None, keys: Keys, number: int) -> str | Non
     return ", ".join(behind) or None
 
 
-class _Progress:
+class Progress:
     """One line on the terminal that changes; nothing elsewhere."""
 
     def __init__(self) -> None:
         self._shown = ""
 
     def show(self, line: str) -> None:
+        """Show this instead of what was shown."""
         if sys.stderr.isatty() and line != self._shown:
             click.echo(f"\r{line.ljust(len(self._shown))}", nl=False, err=True)
             self._shown = line
 
     def end(self) -> None:
+        """Leave an empty line behind."""
         if self._shown:
             click.echo(f"\r{' ' * len(self._shown)}\r", nl=False, err=True)

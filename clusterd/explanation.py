@@ -1,0 +1,87 @@
+"""Why a real server gets the traffic that it gets: every factor of its weight, with its reason. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from clusterd.model import Cluster
+from clusterd.overview import Overview, ServerLine, VirtualLine
+
+BY_DEFAULT = "by default"
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One thing that has a say: what it says, why, and since when or by whom."""
+
+    name: str
+    says: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A real server's weight, its share (0 to 1) of what all have, and what made it so. None: not in the pool."""
+
+    virtual: str
+    server: str
+    address: str
+    weight: int | None
+    share: float | None
+    factors: tuple[Factor, ...]
+
+
+def explanations(view: Overview, cluster: Cluster, virtual: str, origins: Mapping[str, str]) -> tuple[Explanation, ...]:
+    """Return the explanation of each real server of a virtual server.
+
+    `origins` says by paths in the document which commit set a value, "" being the answer for none.
+    """
+    line = next(one for one in view.virtuals if one.name == virtual)
+    total = sum(server.effective_weight or 0 for server in line.servers) + line.sorry_server_in_use
+    return tuple(
+        Explanation(
+            virtual,
+            server.name,
+            f"{server.address}:{server.port}",
+            server.effective_weight,
+            server.effective_weight / total if server.effective_weight is not None and total else None,
+            tuple(_factors(cluster, line, server, origins)),
+        )
+        for server in line.servers
+    )
+
+
+def _factors(cluster: Cluster, line: VirtualLine, server: ServerLine, origins: Mapping[str, str]) -> Iterator[Factor]:
+    virtual = cluster.virtuals[line.name]
+    wanted = virtual.servers[server.name]
+    here = f"virtuals/{line.name}"
+    there = f"{here}/servers/{server.name}"
+
+    def origin(path: str) -> str:
+        return origins.get(path) or BY_DEFAULT
+
+    yield Factor("configured", f"weight {wanted.weight}", origin(f"{there}/weight"))
+    if not virtual.enabled:
+        yield Factor("virtual server", "disabled", origin(f"{here}/enabled"))
+    enabled = "enabled" if wanted.enabled else "disabled: not in the pool, and not checked"
+    yield Factor("server", enabled, origin(f"{there}/enabled"))
+    if wanted.drain:
+        yield Factor("drain", "weight 0: connections go on, new ones go elsewhere", origin(f"{there}/drain"))
+    yield from _health(server)
+    if server.state == "down":
+        quiesce = "on: it keeps its connections at weight 0" if virtual.quiesce else "off: it leaves the pool"
+        yield Factor("quiesce", quiesce, origin(f"{here}/quiesce"))
+    load = virtual.load.source
+    read = "none: static weight" if load == "none" else f"{load}: not read by this version, so a static weight"
+    yield Factor("load", read, origin(f"{here}/load/source"))
+    if line.sorry_server_in_use:
+        yield Factor("sorry server", f"{line.sorry_server} answers", "no real server is available")
+
+
+def _health(server: ServerLine) -> Iterator[Factor]:
+    words = {True: "up", False: "down", None: "not readable"}
+    if server.state != "disabled" and not server.observer:
+        yield Factor("health", "unchecked", "no verdict yet: it joins the pool when its first check succeeds")
+    for one in sorted(server.verdicts, key=lambda one: one.observer != server.observer):
+        counts = "which decides" if one.observer == server.observer else "which does not count here"
+        since = f"since {one.since}: " if one.since else ""
+        yield Factor("health", words[one.up], f"{since}{one.detail or 'no detail'}, says {one.observer}, {counts}")
