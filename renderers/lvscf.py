@@ -43,8 +43,6 @@ class _Aliases:
         device = self._given[key]
         if len(device) > LONGEST_LABEL:
             self._notes.add(part, rest + "interface", f"{device} is longer than the name of an interface may be")
-        if address.network.prefixlen == 0:
-            self._notes.add(part, rest + "address", "a netmask of 0.0.0.0 means none")
         return {"address": str(address.ip), "device": device, "netmask": str(address.netmask)}
 
 

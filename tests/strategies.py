@@ -1,6 +1,7 @@
 """Hypothesis strategies for valid configurations. Every cluster that `clusters()` makes obeys `clusterd.rules`."""
 
 from collections.abc import Mapping
+from ipaddress import IPv4Interface
 from typing import Any
 
 from hypothesis import strategies as st
@@ -49,7 +50,16 @@ def seconds() -> st.SearchStrategy[float]:
 def addresses(network: str, prefix: bool = False) -> st.SearchStrategy[str]:
     """Addresses `network`.x.y, with a prefix length on demand; different networks never meet."""
     plain = st.integers(1, 65000).map(lambda n: f"{network}.{n >> 8}.{n & 255}")
-    return st.builds(lambda ip, bits: f"{ip}/{bits}", plain, st.integers(1, 32)) if prefix else plain
+    if not prefix:
+        return plain
+    return st.builds(lambda ip, bits: f"{ip}/{bits}", plain, st.integers(1, 32)).filter(_of_a_host)
+
+
+def _of_a_host(address: str) -> bool:
+    """Tell whether this is neither its network's own address nor the broadcast one."""
+    network = IPv4Interface(address).network
+    ends = (network.network_address, network.broadcast_address)
+    return network.prefixlen > 30 or IPv4Interface(address).ip not in ends
 
 
 def _timing() -> dict[str, st.SearchStrategy[Any]]:

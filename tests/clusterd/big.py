@@ -23,7 +23,7 @@ def big_data(virtuals: int, servers: int = 0, port: int = 80, path: str = "/heal
         "routers": {"r1": {"public": "1.2.3.2"}, "r2": {"public": "1.2.3.3", "priority": 50}},
         "virtuals": {
             f"v{number:04}": {
-                "address": f"{IPv4Address(0x0A000000 + number)}/8",
+                "address": f"{IPv4Address(0x0A000001 + number)}/8",
                 "interface": "eth0",
                 "port": port,
                 "check": {"type": "http", "path": path},

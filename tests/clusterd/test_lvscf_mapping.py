@@ -50,6 +50,11 @@ def test_two_routers_of_one_address_are_told_with_the_line() -> None:
     assert wrong(text) == ["line 2: backup: 1.2.3.2 is already routers/primary/public"]
 
 
+def test_an_address_that_no_host_can_have_is_told_with_the_line() -> None:
+    (problem,) = wrong("virtual web {\n\tvip_nmask = 255.255.255.0\n\taddress = 1.2.3.0 eth0:1\n}")
+    assert problem.startswith("line 3: virtual web/address: 1.2.3.0/24 cannot be a floating address: it is the")
+
+
 @pytest.mark.parametrize(
     ("text", "keepalive_s", "deadtime_s", "warning"),
     [

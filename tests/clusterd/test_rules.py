@@ -56,6 +56,50 @@ def test_a_floating_address_is_no_routers_own() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("0.0.0.0/32", "0.0.0.0/8 means this network"),
+        ("0.1.2.3/24", "0.0.0.0/8 means this network"),
+        ("127.0.0.1/32", "it is a loopback address"),
+        ("224.0.0.18/32", "it is a multicast address"),
+        ("239.255.255.255/24", "it is a multicast address"),
+        ("255.255.255.255/32", "it is the broadcast address of every network"),
+        ("1.2.3.1/0", "a prefix of /0 is every network"),
+        ("1.2.3.0/24", "it is the address of the network 1.2.3.0/24 itself"),
+        ("1.2.3.4/30", "it is the address of the network 1.2.3.4/30 itself"),
+        ("1.2.3.255/24", "it is the broadcast address of 1.2.3.0/24"),
+        ("1.2.3.7/30", "it is the broadcast address of 1.2.3.4/30"),
+    ],
+)
+def test_a_floating_address_is_one_that_a_host_can_have(address: str, reason: str) -> None:
+    what_to_do = "write an address that a host can have, and its network's prefix or /32"
+    said = f"{address} cannot be a floating address: {reason}; {what_to_do}"
+    assert broken({"web": {"address": address}}) == [f"virtuals/web/address: {said}"]
+    gateway = {"nat_router": GATEWAY | {"address": address}}
+    assert broken(cluster=gateway) == [f"cluster/nat_router/address: {said}"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.2.3.0/31",
+        "1.2.3.1/31",
+        "1.2.3.0/32",
+        "1.2.3.255/32",
+        "1.2.3.0/23",
+        "1.2.3.4/1",
+        "255.255.255.254/32",
+        "240.0.0.1/32",
+    ],
+)
+def test_a_host_can_have_every_other_address(address: str) -> None:
+    assert broken({"web": {"address": address}}, cluster={"nat_router": GATEWAY | {"address": address}}) == [
+        "virtuals/web/address: " + f"{address} on eth0, but cluster/nat_router has it as {address} on eth1; "
+        "one address has one place"
+    ]
+
+
 def test_two_virtual_servers_are_not_one_service() -> None:
     assert broken({"a": {}, "b": {}, "c": {}}) == [
         "virtuals/b/address: tcp 1.2.3.1:80 is already virtuals/a",

@@ -34,7 +34,7 @@ def everything() -> Cluster:
             for way, last, weight in zip(ways, (1, 2, 3), (0, 1, 65535), strict=True)
         }
         virtuals[scheduler] = {
-            "address": f"1.2.3.{n}/24",
+            "address": f"1.2.3.{n + 1}/24",
             "interface": "eth0",
             "port": 80 + n,
             "protocol": ("tcp", "udp")[n % 2],

@@ -89,7 +89,7 @@ def test_keepalived_accepts_the_ends_of_every_range(tmp_path: Path) -> None:
     odd = {"type": "http", "path": "/" + "a" * 499, "host": "[::1]:80", "status": list(range(101, 600, 2))}
     shortest = {"type": "tcp", "interval_s": 1e-9, "timeout_s": 1e-9, "fall": 1000}
     longest = {"type": "tcp", "interval_s": 86400, "timeout_s": 86400}
-    many = {f"v{n}": WEB | {"address": f"1.2.4.{n}/0"} for n in range(1, 250)}
+    many = {f"v{n}": WEB | {"address": f"1.2.4.{n}/1"} for n in range(1, 250)}
     checked = {f"c{n}": WEB | {"port": n, "check": each} for n, each in enumerate((odd, shortest, longest), 81)}
     for beat in ({"keepalive_s": 0.001}, {"keepalive_s": 1800, "deadtime_s": 3600}, {"keepalive_s": 1 / 3}):
         settings_ = {"heartbeat": beat, "nat_router": {"address": "10.0.0.254/32", "interface": "eth1"}}

@@ -86,10 +86,6 @@ def test_an_interface_whose_alias_is_too_long_a_name_is_told() -> None:
     assert "longer" in warned(cluster({"interface": "interface-name1"}), "virtuals/web/interface")
 
 
-def test_a_prefix_of_nothing_is_told() -> None:
-    warned(cluster({"address": "1.2.3.1/0"}), "virtuals/web/address")
-
-
 def test_routers_by_other_names_are_told() -> None:
     lines, warnings = said(cluster(routers={"r2": {"public": "1.2.3.3"}, "r1": {"public": "1.2.3.2", "priority": 200}}))
     assert warnings == [
