@@ -131,7 +131,7 @@ class Demo:
         """The active router stops, dies, loses its power."""
         rows = []
         for event, act in (
-            ("graceful stop", takeover.hand_over),
+            ("hand-over", takeover.hand_over),
             ("kill -9", takeover.killed),
             ("power cut", takeover.power_cut),
         ):

@@ -80,6 +80,11 @@ class Keepalived:
         if self.process is not None:
             self.process.stop()
 
+    def pause(self) -> None:
+        """Freeze all of its processes."""
+        if self.process is not None:
+            self.process.pause()
+
     def kill(self) -> None:
         """kill -9 all of its processes."""
         if self.process is not None:
@@ -87,14 +92,14 @@ class Keepalived:
 
 
 @contextlib.contextmanager
-def pair(network: Network) -> Iterator[dict[str, Keepalived]]:
+def pair(network: Network, advert_s: float = 1) -> Iterator[dict[str, Keepalived]]:
     """Both routers, made anew, with keepalived: r1 active and the service complete. The web servers must run."""
     for router in ROUTERS:
         network.reboot(router)
         call(router, Path("/proc/sys/net/ipv4/ip_forward").write_text, "1")
     for node in ("client", *REAL_SERVERS):
         ip(["neigh flush all"], node)
-    daemons = {router: Keepalived(network, router) for router in ROUTERS}
+    daemons = {router: Keepalived(network, router, advert_s=advert_s) for router in ROUTERS}
     try:
         for daemon in daemons.values():
             daemon.start()
@@ -109,12 +114,16 @@ def pair(network: Network) -> Iterator[dict[str, Keepalived]]:
             daemon.kill()
 
 
-def measured(network: Network, event: str) -> Takeover:
-    """Return what is seen when r1 is stopped, killed or loses its power."""
-    with pair(network) as daemons:
+EVENTS = ("hand-over", "kill -9", "freeze", "power cut")
+
+
+def measured(network: Network, event: str, *, advert_s: float = 1) -> Takeover:
+    """Return what is seen when r1 is stopped, killed, frozen for good or loses its power."""
+    with pair(network, advert_s) as daemons:
         act = {
-            "graceful stop": daemons["r1"].stop,
+            "hand-over": daemons["r1"].stop,
             "kill -9": daemons["r1"].kill,
+            "freeze": daemons["r1"].pause,
             "power cut": lambda: network.power_off("r1"),
         }
         return watched(network, "r1", act[event])

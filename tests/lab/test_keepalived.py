@@ -18,7 +18,7 @@ def _pages(network: Network) -> Iterator[None]:
         page.kill()
 
 
-@pytest.mark.parametrize(("event", "limit_s"), [("graceful stop", 1.5), ("kill -9", 5.0), ("power cut", 5.0)])
+@pytest.mark.parametrize(("event", "limit_s"), [("hand-over", 1.5), ("kill -9", 5.0), ("power cut", 5.0)])
 def test_the_backup_takes_over(
     network: Network, measure: Callable[[str, str], None], event: str, limit_s: float
 ) -> None:

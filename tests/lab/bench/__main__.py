@@ -1,0 +1,70 @@
+"""`python -m tests.lab.bench takeover`: measures in the lab's machine and writes docs/benchmarks.md and its plots."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from tests.lab import guest, machine
+from tests.lab.bench import page
+from tests.lab.bench.takeovers import ROW, Row
+
+DOCS = guest.ROOT / "docs"
+LIMIT_S = 4 * 3600
+
+
+@click.group()
+def main() -> None:
+    """Measure clusterd beside keepalived and ipvsadm on a real kernel."""
+
+
+@main.command()
+@click.option("--rounds", default=10, show_default=True, help="how often each event happens to each system")
+@click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
+def takeover(rounds: int, docs: Path) -> None:
+    """Measure what a client sees when the active router stops, dies, freezes or loses its power."""
+    rows = _measured("tests.lab.bench.takeovers", str(rounds))
+    page.plot(rows, docs / "benchmarks-takeover.svg")
+    text = f"{_circumstances()} {rounds} rounds.\n\n{page.table(rows)}\n\n![the gaps](benchmarks-takeover.svg)"
+    file = docs / "benchmarks.md"
+    file.write_text(page.replaced(file.read_text(), "takeover", text))
+    click.echo(page.table(rows))
+
+
+def _measured(module: str, *arguments: str) -> list[Row]:
+    """Run a module in the lab's machine and return its rows; what else it prints is shown."""
+    rows: list[Row] = []
+
+    def heard(line: str) -> None:
+        click.echo(line)
+        if line.startswith(ROW):
+            rows.append(Row(**json.loads(line.removeprefix(ROW))))
+
+    status = machine.run([sys.executable, "-m", module, *arguments], limit_s=LIMIT_S, on_line=heard)
+    if status:
+        raise click.ClickException(f"the measurement ended with status {status}; nothing was written")
+    return rows
+
+
+def _circumstances() -> str:
+    kernel = sorted((guest.KERNEL / "boot").glob("vmlinuz-*"))
+    if machine.kernel_has_ipvs():
+        where = f"Linux {Path('/proc/sys/kernel/osrelease').read_text().strip()}"
+    else:
+        where = f"Linux {kernel[-1].name.removeprefix('vmlinuz-')} on an emulated processor"
+    return f"{datetime.now(UTC).date()}, {where}, {_version('keepalived')}, {_version('etcd')}."
+
+
+def _version(program: str) -> str:
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    words = (done.stdout + done.stderr).split()
+    return (
+        f"{program} {next((word.strip('v,') for word in words if word.strip('v')[:1].isdigit()), 'of unknown version')}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The page of benchmarks: rows of measurements as a table and a plot, put into their section of docs/benchmarks.md.
+
+<!-- takeover -->
+... made by `script/bench takeover`
+<!-- /takeover -->
+"""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tests.lab.bench.takeovers import Row
+
+_DOTS = {"clusterd": "#1f6feb", "keepalived": "#9a6700"}
+
+
+def replaced(page: str, section: str, text: str) -> str:
+    """Return the page with this text as the section. Raises ValueError where the page has no such section."""
+    begin, end = f"<!-- {section} -->\n", f"<!-- /{section} -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no section {section}")
+    return f"{before}{begin}{text.rstrip()}\n{end}{after}"
+
+
+def grouped(rows: Iterable[Row]) -> Mapping[tuple[str, str], Sequence[Row]]:
+    """Return the rows of each (event, system), events together."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.event, row.system), []).append(row)
+    events = list(dict.fromkeys(event for event, _ in found))
+    return dict(sorted(found.items(), key=lambda pair: events.index(pair[0][0])))
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return a Markdown table: median and worst of each cell, in seconds."""
+    lines = [
+        "| event | system | gap, median (worst) | wait, median (worst) | failed, median | answered twice, worst |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for (event, system), each in grouped(rows).items():
+        gap, wait = _spread([row.gap_s for row in each]), _spread([row.wait_s for row in each])
+        failed = statistics.median(row.failed for row in each)
+        twice = max(row.twice for row in each)
+        lines.append(f"| {event} | {system} | {gap} | {wait} | {failed:g} | {twice or 'never'} |")
+    return "\n".join(lines)
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.2f} s ({max(seconds):.2f} s)"
+
+
+def plot(rows: Iterable[Row], file: Path) -> None:
+    """Draw every takeover as a dot: gap in seconds, logarithmic, one line for each event and system."""
+    cells = grouped(rows)
+    mpl.rcParams["svg.hashsalt"] = "clusterd"  # the same figures give the same file
+    figure = Figure(figsize=(9, 0.42 * len(cells) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for place, ((_, system), each) in enumerate(cells.items()):
+        gaps = [max(row.gap_s, 0.01) for row in each]
+        colour = _DOTS[system.split(",")[0]]
+        axes.scatter(gaps, [place] * len(gaps), s=22, color=colour, alpha=0.6, linewidths=0)
+        axes.scatter([statistics.median(gaps)], [place], s=160, color=colour, marker="|")
+    axes.set_xscale("log")
+    axes.set_xlabel("longest time without a request that succeeds (s); | is the median")
+    axes.set_yticks(range(len(cells)), [f"{event}: {system}" for event, system in cells])
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x", alpha=0.3)
+    figure.savefig(file, format="svg", metadata={"Date": None})
