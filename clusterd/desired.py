@@ -6,7 +6,7 @@ addresses, so that taking over is adding addresses and nothing else.
 
 from collections.abc import Iterator, Mapping
 
-from clusterd.model import Cluster, Virtual, forwarding
+from clusterd.model import Cluster, Sync, Virtual, forwarding
 from clusterd.plane import (
     Address,
     AddressKey,
@@ -19,9 +19,14 @@ from clusterd.plane import (
     Scope,
     Service,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
     Sysctl,
     plane,
 )
+
+_FRAME_BYTES = 1500  # the kernel's own assumption, whatever the interface has (ip_vs_sync.c, start_sync_thread)
+_HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}  # IP and UDP
 
 ServerId = tuple[str, str]  # names of the virtual server and the real server
 
@@ -56,6 +61,24 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict
     if active:
         items += floating(cluster)
     return plane(*items)
+
+
+def sync_daemons(cluster: Cluster, sending: bool) -> dict[Key, Item]:
+    """Return the daemons that synchronise connections: every router takes in, and the one with the traffic sends.
+
+    One that goes on taking in while it is active misses nothing that its predecessor still sends, and knows how long
+    it has been listening. One that sends without traffic would spread the age of what it only heard of: the kernel
+    sends a connection again when it renews it for others that hang on it (ip_vs_conn.c, ip_vs_conn_expire).
+    """
+    sync = cluster.settings.sync
+    if not sync:
+        return {}
+    return plane(*[_sync_daemon(sync, "backup"), *([_sync_daemon(sync, "master")] if sending else [])])
+
+
+def _sync_daemon(sync: Sync, role: SyncRole) -> SyncDaemon:
+    maxlen = sync.maxlen or _FRAME_BYTES - _HEADER_BYTES[sync.group.version]
+    return SyncDaemon(role, sync.interface, sync.id, sync.group, sync.port, sync.ttl, maxlen)
 
 
 def service_key(virtual: Virtual) -> ServiceKey:
@@ -109,4 +132,4 @@ def scope(cluster: Cluster) -> Scope:
     gateway = cluster.settings.nat_router
     if gateway:
         places.add(AddressKey(gateway.interface, gateway.address.ip))
-    return Scope(vips, frozenset(places))
+    return Scope(vips, frozenset(places), cluster.settings.sync is not None)

@@ -24,7 +24,7 @@ from clusterd.reading import (
 )
 
 _LOST = "clusterd has nothing like it"
-_SYNC = "clusterd runs the connection synchronisation by itself"
+_SYNC = "it is configured in cluster/sync, which ipvsadm -S does not print"
 _EDITS = "only -A and -a can be read: give the output of ipvsadm -Sn"
 
 COMMANDS = {"add-service": "A", "add-server": "a", "clear": "C", "set": "set"}

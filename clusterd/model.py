@@ -8,10 +8,10 @@ These classes are the document's schema as well: field names are the document's 
 import re
 import warnings
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _text(value: object) -> object:
@@ -21,11 +21,28 @@ def _text(value: object) -> object:
     return value
 
 
+def _parsed(value: object) -> object:
+    """Return the address of either family that a text is, so that a wrong one is told once."""
+    if isinstance(value, int | float):
+        raise ValueError("an address is written as text")
+    try:
+        return ip_address(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("an IPv4 or IPv6 address is expected") from None
+
+
+def _group(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if not value.is_multicast:
+        raise ValueError("a multicast address is meant: 224.0.0.0/4 or ff00::/8")
+    return value
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=15)]  # IFNAMSIZ, netdevice(7)
 Host = Annotated[IPv4Address, BeforeValidator(_text)]
 HostWithPrefix = Annotated[IPv4Interface, BeforeValidator(_text)]
 Network = Annotated[IPv4Network, BeforeValidator(_text)]
+MulticastGroup = Annotated[IPv4Address | IPv6Address, BeforeValidator(_parsed), AfterValidator(_group)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Weight = Annotated[int, Field(ge=0, le=65535, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
@@ -69,6 +86,30 @@ class Heartbeat(Value):
     port: Port = Field(5390, description="UDP port on which routers ask each other while etcd is away")
 
 
+class Sync(Value):
+    """Synchronisation of connections: the active router tells the others, in the kernel, which ones it has."""
+
+    interface: InterfaceName = Field(description="interface that it goes over, on every router")
+    id: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
+        0, description="tells clusters on one network apart; one with 0 heeds what any other sends"
+    )
+    group: MulticastGroup = Field(
+        IPv4Address("224.0.0.81"), description="multicast group that it is sent to, IPv4 or IPv6"
+    )
+    port: Port = Field(8848, description="UDP port that it is sent to")
+    ttl: Annotated[int, Field(ge=1, le=255, strict=True)] = Field(
+        1, description="how many networks it may cross: 1 stays in its own", json_schema_extra={"x-unit": "hops"}
+    )
+    maxlen: Annotated[int, Field(ge=1024, le=65487, strict=True)] | None = Field(
+        None,
+        description="longest message; what an Ethernet frame of 1500 bytes holds by default",
+        json_schema_extra={"x-unit": "bytes"},
+    )
+    window_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
+        10.0, description="seconds that a router listens before it counts as knowing the connections"
+    )
+
+
 class Brakes(Value):
     """How much one commit may take out of service unless it is forced; a single object that is not the last may go."""
 
@@ -85,6 +126,9 @@ class Settings(Value):
     nat_router: NatRouter | None = Field(None, description="the floating gateway of the real servers, for nat")
     masquerade: tuple[Masquerade, ...] = Field((), description="networks whose hosts reach others through the routers")
     heartbeat: Heartbeat = Field(Heartbeat(), description="how soon a silent router is taken for dead")
+    sync: Sync | None = Field(
+        None, description="synchronisation of connections, so that established ones survive a takeover; off without it"
+    )
     on_store_loss: Literal["failsafe", "release", "hold"] = Field(
         "failsafe",
         description="what the active router does when etcd does not answer: failsafe stays while every other router "

@@ -3,7 +3,11 @@
 Addresses that go away go first, so that no client reaches a router that no longer serves it; then everything that
 serves is made ready, then what is superfluous is removed, and addresses that come are the last.
 
-    addresses gone → sysctl → netfilter → services → destinations → destinations gone → services gone → addresses
+    addresses gone → sysctl → netfilter → services → destinations → destinations gone → services gone
+    → sync daemons → addresses → sync daemons gone
+
+A router that takes over tells the others about connections from the first one on, and one that makes way until the
+last one. What a sync daemon takes in finds its destination in the table.
 """
 
 from clusterd.plane import (
@@ -15,12 +19,13 @@ from clusterd.plane import (
     Operation,
     Plane,
     Service,
+    SyncDaemon,
     Sysctl,
     Verb,
 )
 
-_COMING = {Sysctl: 1, Netfilter: 2, Service: 3, Destination: 4, Address: 7}
-_GOING = {Address: 0, Destination: 5, Service: 6, Netfilter: 6}
+_COMING = {Sysctl: 1, Netfilter: 2, Service: 3, Destination: 4, SyncDaemon: 7, Address: 8}
+_GOING = {Address: 0, Destination: 5, Service: 6, Netfilter: 6, SyncDaemon: 9}
 
 
 def plan(actual: Plane, desired: Plane) -> tuple[Operation, ...]:
@@ -48,5 +53,5 @@ def plan(actual: Plane, desired: Plane) -> tuple[Operation, ...]:
 
 def _change(found: Item, wanted: Item) -> list[tuple[int, Operation]]:
     if isinstance(wanted, Address):  # another prefix: the kernel takes it for another address
-        return [(0, Operation(Verb.DELETE, found)), (7, Operation(Verb.ADD, wanted))]
+        return [(0, Operation(Verb.DELETE, found)), (_COMING[Address], Operation(Verb.ADD, wanted))]
     return [(_COMING[type(wanted)], Operation(Verb.SET, wanted))]

@@ -7,7 +7,8 @@ Desired and actual state are the same type, so that their difference is a plan (
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from typing import Literal
 
 from clusterd.model import Forwarding, Protocol
 
@@ -142,8 +143,40 @@ class Sysctl:
         return f"sysctl net/{self.name} = {self.value}"
 
 
-Key = ServiceKey | DestinationKey | AddressKey | NetfilterKey | SysctlKey
-Item = Service | Destination | Address | Netfilter | Sysctl
+SyncRole = Literal["master", "backup"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SyncDaemonKey:
+    """The kernel runs one daemon of each role at a time (ip_vs_sync.c)."""
+
+    role: SyncRole
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDaemon:
+    """A daemon that sends (master) or takes in (backup) connections (ipvsadm(8), --start-daemon)."""
+
+    role: SyncRole
+    interface: str
+    id: int  # 0 … 255
+    group: IPv4Address | IPv6Address
+    port: int
+    ttl: int
+    maxlen: int  # bytes
+
+    @property
+    def key(self) -> SyncDaemonKey:
+        """Found again by its role."""
+        return SyncDaemonKey(self.role)
+
+    def __str__(self) -> str:
+        where = f"[{self.group}]" if self.group.version == 6 else str(self.group)
+        return f"sync daemon {self.role} id {self.id} on {self.interface} {where}:{self.port}"
+
+
+Key = ServiceKey | DestinationKey | AddressKey | NetfilterKey | SysctlKey | SyncDaemonKey
+Item = Service | Destination | Address | Netfilter | Sysctl | SyncDaemon
 Plane = Mapping[Key, Item]
 
 
@@ -179,13 +212,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is ours: services on these VIPs, and these addresses. Everything else belongs to others and stays."""
+    """What is ours: services on these VIPs, these addresses, and the sync daemons or not. All else stays."""
 
     vips: frozenset[IPv4Address] = frozenset()
     addresses: frozenset[AddressKey] = frozenset()
+    sync: bool = False
 
     def __or__(self, other: "Scope") -> "Scope":
-        return Scope(self.vips | other.vips, self.addresses | other.addresses)
+        return Scope(self.vips | other.vips, self.addresses | other.addresses, self.sync or other.sync)
 
 
 def plane(*items: Item) -> dict[Key, Item]:

@@ -24,6 +24,7 @@ _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _PREFIX = rf"/(3[0-2]|[12]?[0-9]|{_ADDRESS})"
 _FORMATS = {  # by pydantic's name: a pattern, because JSON Schema has no name for all, and what people call it
     "ipv4": (rf"^{_ADDRESS}$", "address"),
+    "ipv6": (r"^[0-9A-Fa-f:.]+$", "address"),
     "ipv4interface": (rf"^{_ADDRESS}({_PREFIX})?$", "address/prefix"),
     "ipv4network": (rf"^{_ADDRESS}({_PREFIX})?$", "network/prefix"),
 }
@@ -92,7 +93,7 @@ def _complete(node: Any) -> None:
         node.setdefault("additionalProperties", False)
     if node.get("format") in _FORMATS:
         node["pattern"] = _FORMATS[node["format"]][0]
-        if node["format"] != "ipv4":
+        if node["format"] not in ("ipv4", "ipv6"):
             del node["format"]
     if isinstance(node.get("title"), str):
         del node["title"]  # only the key's name again, in capitals

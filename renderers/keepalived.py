@@ -15,7 +15,18 @@ from itertools import count
 from typing import Any
 
 from clusterd.desired import floating
-from clusterd.model import Check, Cluster, Forwarding, HttpCheck, SendExpectCheck, Server, Settings, Virtual, forwarding
+from clusterd.model import (
+    Check,
+    Cluster,
+    Forwarding,
+    HttpCheck,
+    SendExpectCheck,
+    Server,
+    Settings,
+    Sync,
+    Virtual,
+    forwarding,
+)
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
@@ -45,6 +56,7 @@ def render(cluster: Cluster, router: str | None = None) -> Rendering:
         "advert": _advert(cluster.settings, notes),
         "priority": _priority(cluster, router, notes),
         "instances": _instances(cluster),
+        "sync": cluster.settings.sync,
         "virtuals": [_virtual(cluster, name, notes) for name in cluster.virtuals],
     }
     _settings(cluster.settings, notes)
@@ -57,6 +69,8 @@ def _settings(settings: Settings, notes: Notes) -> None:
         notes.add("cluster", "masquerade", "cannot be said in keepalived.conf, only as a ruleset for nft")
     if settings.on_store_loss != plain.on_store_loss:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} is not said: keepalived asks no store")
+    if settings.sync and settings.sync.window_s != Sync(interface=settings.sync.interface).window_s:
+        notes.add("cluster", "sync/window_s", f"{settings.sync.window_s:g} is not said: keepalived does not wait")
     if settings.brakes != plain.brakes:
         notes.add("cluster", "brakes", "cannot be said in keepalived.conf")
     if settings.heartbeat.port != plain.heartbeat.port:

@@ -16,7 +16,7 @@ from typing import Any
 from clusterd.lvscf import masquerades
 from clusterd.lvscf.grammar import SCHEDULERS
 from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
-from clusterd.model import Check, Cluster, HttpCheck, Router, SendExpectCheck, Settings, Virtual, forwarding
+from clusterd.model import Check, Cluster, HttpCheck, Router, SendExpectCheck, Settings, Sync, Virtual, forwarding
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
@@ -59,11 +59,14 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         "private": _private(routers),
         "heartbeat": _heartbeat(settings, notes),
         "network": settings.forwarding,
+        "sync": settings.sync,
         "nat_router": gateway and aliases.place("cluster", "nat_router/", gateway.address, gateway.interface),
         "virtuals": [_virtual(cluster, name, notes, aliases) for name in cluster.virtuals],
     }
     if settings.on_store_loss != Settings().on_store_loss:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
+    if settings.sync and settings.sync != Sync(interface=settings.sync.interface, id=settings.sync.id):
+        notes.add("cluster", "sync", "lvs.cf has an interface and an id, the rest cannot be said")
     if settings.brakes != Settings().brakes:
         notes.add("cluster", "brakes", "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from clusterd import document
 from clusterd.lvscf import masquerades
-from clusterd.model import Brakes, Check, Cluster, Forwarding, HttpCheck, Masquerade, SendExpectCheck, TcpCheck, Virtual
+from clusterd.model import (
+    Brakes,
+    Check,
+    Cluster,
+    Forwarding,
+    HttpCheck,
+    Masquerade,
+    SendExpectCheck,
+    Sync,
+    TcpCheck,
+    Virtual,
+)
 
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
 INTERFACES = ("eth0", "eth1", "bond0.17", "lan-a")
@@ -140,6 +151,15 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
         nat_router=st.fixed_dictionaries(gateway),
         masquerade=st.lists(st.fixed_dictionaries(masquerade), max_size=2),
         heartbeat=beat,
+        sync=_keys(
+            {"interface": st.sampled_from(INTERFACES)},
+            id=st.integers(0, 255),
+            group=st.sampled_from(["224.0.0.81", "239.1.2.3", "ff02::81"]),
+            port=st.integers(1, 65535),
+            ttl=st.integers(1, 255),
+            maxlen=st.integers(1024, 65487),
+            window_s=st.integers(0, 3600).map(float),
+        ),
         on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
         brakes=_keys({}, servers=st.floats(0, 1), virtuals=st.floats(0, 1)),
     )
@@ -214,7 +234,8 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     deadtime_s = draw(st.integers(2, 3600))
     beat = {"deadtime_s": deadtime_s, "keepalive_s": float(draw(st.integers(1, deadtime_s // 2)))}
     heartbeat = cluster.settings.heartbeat.model_copy(update=beat)
-    unsaid = {"on_store_loss": "failsafe", "brakes": Brakes()}
+    sync = cluster.settings.sync and Sync(interface=cluster.settings.sync.interface, id=cluster.settings.sync.id)
+    unsaid = {"on_store_loss": "failsafe", "brakes": Brakes(), "sync": sync}
     settings = cluster.settings.model_copy(
         update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, **unsaid}
     )

@@ -6,12 +6,12 @@ wait, they come and go between the slices of a running one.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
-from clusterd.plane import Address, Operation, Plane, Scope, Verb
+from clusterd.plane import Address, Item, Operation, Plane, Scope, SyncDaemonKey, Verb
 from watchers.kernel_writer import Convergence, KernelWriter, addresses
 from watchers.problems import Problems
 from watchers.renewal import Renewal
@@ -22,6 +22,7 @@ log = logging.getLogger("clusterd.router")
 
 LOOK_S = 30.0  # the kernel is read back so often even when nothing happens
 RETRY_S = 1.0  # after the kernel refused something
+LINGER_S = 3.0  # a connection is told to the others within two seconds (ip_vs_sync.c, IPVS_SYNC_FLUSH_TIME)
 ANNOUNCE_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # after addresses came
 
 
@@ -51,6 +52,7 @@ class KernelFollower:
     applied_number: int = 0  # the commit that the kernel was last seen to be
     converged: bool = False
     without_addresses: bool = False  # the last reading showed none of ours
+    sync_since_s: float | None = None  # since when connections of others are taken in
     _scope: Scope = field(default_factory=Scope)  # what was ours stays so until it was seen to be gone
     _changed: bool = False
     _look: bool = True
@@ -58,8 +60,14 @@ class KernelFollower:
     _converging: bool = False
     _round: int = 0  # grows when addresses are let go: a reading from before says nothing of what is left of them
     _holding: tuple[Address, ...] = ()
+    _carried_until_s: float = 0.0
     _renewing: bool = False
     _renewal: Renewal = field(default_factory=Renewal)
+
+    @property
+    def carrying(self) -> bool:
+        """Whether traffic goes through this router, or did a moment ago."""
+        return bool(self._holding) or boottime_s() < self._carried_until_s
 
     def changed(self) -> None:
         """Say that something else is wanted now. It is asked for when it can be followed."""
@@ -81,15 +89,21 @@ class KernelFollower:
             self._renewing = True
             self.tasks.spawn(self._renew())
 
-    def take_over(self, floating: tuple[Address, ...]) -> None:
-        """Add the floating addresses and announce them, ahead of everything else, unless that was done already."""
+    def take_over(self, floating: tuple[Address, ...], first: Iterable[Item] = ()) -> None:
+        """Add the floating addresses and announce them, ahead of everything else, unless that was done already.
+
+        `first` is what must be there when they come.
+        """
         if floating == self._holding:
             return
         self._holding = floating
-        self.tasks.spawn(self._take_over(floating))
+        self.tasks.spawn(self._take_over(floating, (*first, *floating)))
 
     def let_go(self, floating: tuple[Address, ...]) -> None:
         """Remove the floating addresses, ahead of everything else."""
+        if self._holding:
+            self._carried_until_s = boottime_s() + LINGER_S
+            self._look_again_s = min(self._look_again_s, self._carried_until_s)
         self._holding = ()
         self._round, self.without_addresses = self._round + 1, False
         self._renewal = Renewal()
@@ -118,6 +132,8 @@ class KernelFollower:
             log.info("%s", operation)
         self.converged = result is not None and result.converged
         self.without_addresses = result is not None and not addresses(result.actual) and begun == self._round
+        if result:
+            self._note_listening(wanted.plane, result.actual)
         if not self.converged:
             self._look_again_s = min(self._look_again_s, boottime_s() + RETRY_S)
         elif wanted.number != self.applied_number:
@@ -128,18 +144,25 @@ class KernelFollower:
         self._begin()
         self.settled()
 
-    async def _take_over(self, floating: tuple[Address, ...]) -> None:
+    def _note_listening(self, wanted: Plane, actual: Plane) -> None:
+        daemon = wanted.get(SyncDaemonKey("backup"))
+        if daemon is None or actual.get(SyncDaemonKey("backup")) != daemon:
+            self.sync_since_s = None
+        elif self.sync_since_s is None:
+            self.sync_since_s = boottime_s()
+
+    async def _take_over(self, floating: tuple[Address, ...], items: tuple[Item, ...]) -> None:
         began_s = boottime_s()
-        await self._write(Verb.ADD, floating)
+        await self._write(Verb.ADD, items)
         for after_s in ANNOUNCE_S:
             await asyncio.sleep(began_s + after_s - boottime_s())
             if self._holding != floating:
                 return
             await self.writer.announce(floating)
 
-    async def _write(self, verb: Verb, floating: tuple[Address, ...]) -> None:
+    async def _write(self, verb: Verb, items: Iterable[Item]) -> None:
         try:
-            for failure in await self.writer.write([Operation(verb, address) for address in floating], self.until_s):
+            for failure in await self.writer.write([Operation(verb, item) for item in items], self.until_s):
                 log.warning("%s", failure)
         except ApplyError as error:
             log.error("%s", error)

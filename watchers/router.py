@@ -188,12 +188,15 @@ class Router:
     # --- the elections --------------------------------------------------------------------------------------------
 
     def _role_changed(self, _: str) -> None:
-        floating = wish.floating(self._followed.cluster) if self._followed else ()
         if self._elections.active:
-            self._kernel.take_over(floating)
+            self._take_over()
         else:
-            self._kernel.let_go(floating)
+            self._kernel.let_go(wish.floating(self._followed.cluster) if self._followed else ())
         self._kernel.changed()
+
+    def _take_over(self) -> None:
+        cluster = self._followed.cluster if self._followed else Cluster()
+        self._kernel.take_over(wish.floating(cluster), wish.sync_daemons(cluster, sending=True).values())
 
     # --- the configuration ----------------------------------------------------------------------------------------
 
@@ -211,7 +214,7 @@ class Router:
         await self._prober.watch(wanted)
         self._checked, self._followed = len(wanted), good
         if self._elections.active:
-            self._kernel.take_over(wish.floating(cluster))
+            self._take_over()
         try:
             await self._elections.configure(cluster, good.secret)
             self._problems.about("peers")
@@ -238,6 +241,7 @@ class Router:
         cluster = self._followed.cluster
         up = {identity: verdict.up for identity, verdict in self._prober.verdicts.items()}
         plane = wish.desired(cluster, up, bool(self._elections.active))
+        plane |= wish.sync_daemons(cluster, self._kernel.carrying)
         return Wanted(self._followed.number, plane, wish.scope(cluster))
 
     def _publish(self) -> None:

@@ -6,6 +6,7 @@ from itertools import groupby
 from clusterd.dataplane import addresses, netfilter, sysctl
 from clusterd.dataplane.addresses import Addresses
 from clusterd.dataplane.ipvs import Ipvs
+from clusterd.dataplane.sync import SyncDaemons
 from clusterd.desired import SYSCTLS
 from clusterd.plane import (
     Address,
@@ -17,6 +18,7 @@ from clusterd.plane import (
     Operation,
     Scope,
     Service,
+    SyncDaemon,
     Sysctl,
     plane,
 )
@@ -28,13 +30,14 @@ class Kernel:
     def __init__(self) -> None:
         self._ipvs = Ipvs()
         self._addresses = Addresses()
+        self._sync = SyncDaemons()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
         table = netfilter.read()
         settings = sysctl.read(item.name for item in SYSCTLS)
         others = plane(*settings, *([table] if table else []))
-        return others | self._ipvs.read(scope) | self._addresses.read(scope)
+        return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
         """Carry the operations out in their order; those of IPVS that follow each other go together."""
@@ -54,6 +57,8 @@ class Kernel:
                 return netfilter.apply(operation, table)
             case Sysctl() as setting:
                 return sysctl.apply(operation, setting)
+            case SyncDaemon() as daemon:
+                return self._sync.apply(operation, daemon)
             case other:
                 raise TypeError(f"not an item of this kernel: {other}")
 
@@ -69,3 +74,4 @@ class Kernel:
         """Close the sockets."""
         self._ipvs.close()
         self._addresses.close()
+        self._sync.close()

@@ -16,6 +16,7 @@ from clusterd.plane import (
     Operation,
     Scope,
     Service,
+    SyncDaemon,
     Sysctl,
     SysctlKey,
     Verb,
@@ -94,5 +95,7 @@ def _ours(item: Item, scope: Scope) -> bool:
             return item.key in scope.addresses
         case Sysctl():
             return SysctlKey(item.name) in _KNOWN
+        case SyncDaemon():
+            return scope.sync
         case _:
             return True

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from clusterd.document import suggestion
 from clusterd.keepalived.grammar import GLOBAL_DEFS, TOP
 from clusterd.keepalived.statements import Section, Statement, statements
+from clusterd.keepalived.sync import synchronisation
 from clusterd.keepalived.text import Include, Source, Text
 from clusterd.keepalived.virtuals import Virtuals
 from clusterd.keepalived.vrrp import Floating, Instance, carriers, gateway, instance, routers, sync_groups
@@ -70,7 +71,9 @@ def _surroundings(
     named = ""
     for each in top:
         if each.key == "global_defs":
-            named = Section(made, "global_defs", each, GLOBAL_DEFS).value("router_id", str, named)
+            section = Section(made, "global_defs", each, GLOBAL_DEFS)
+            named = section.value("router_id", str, named)
+            synchronisation(section, found)
     used = Counter(virtual["address"].partition("/")[0] for virtual in made.data["virtuals"].values())
     inside = gateway(made, floating, set(used))
     routers(made, found, inside, named)

@@ -32,12 +32,11 @@ TOP: Keywords = {
 }
 
 GLOBAL_DEFS: Keywords = {
-    **_words(None, "router_id vrrp_version"),
+    **_words(None, "router_id vrrp_version lvs_sync_daemon"),
     **_words(_MAIL, "notification_email notification_email_from smtp_server smtp_helo_name smtp_connect_timeout"),
     **_words(
         _MAIL, "email_faults smtp_alert smtp_alert_vrrp smtp_alert_checker checker_log_all_failures no_email_faults"
     ),
-    **_words("clusterd runs the connection synchronisation by itself", "lvs_sync_daemon"),
     **_words("the kernel's timeouts stay as they are", "lvs_timeouts"),
     **_words("clusterd changes only what differs", "lvs_flush lvs_flush_on_stop lvs_flush_onstop"),
     **_words(_LEASE, "vrrp_mcast_group4 vrrp_mcast_group6 vrrp_strict vrrp_skip_check_adv_addr"),

@@ -40,7 +40,6 @@ SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh")
 
 _FAILOVER = "it belongs to failover services"
 _TIMEOUTS = "the kernel's timeouts stay as they are (ipvsadm --set)"
-_SYNC = "clusterd runs the connection synchronisation by itself"
 
 GLOBAL: Mapping[str, Key] = {
     "serial_no": _composed(NUMBER),
@@ -64,9 +63,9 @@ GLOBAL: Mapping[str, Key] = {
     "nat_nmask": _composed(NETMASK, "cluster/nat_router/address"),
     "debug_level": _lost(WORD, "NONE"),
     "ipvsadm": _lost(WORD, "/sbin/ipvsadm", why="clusterd speaks to the kernel itself"),
-    "syncdaemon": _lost(BOOLEAN, False, why=_SYNC),
-    "syncd_iface": _lost(WORD, why=_SYNC),
-    "syncd_id": _lost(NUMBER, 0, why=_SYNC),
+    "syncdaemon": _composed(BOOLEAN),
+    "syncd_iface": _composed(WORD, "cluster/sync/interface"),
+    "syncd_id": _composed(NUMBER, "cluster/sync/id"),
     "tcp_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),
     "tcpfin_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),
     "udp_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),

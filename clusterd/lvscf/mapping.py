@@ -13,6 +13,7 @@ from clusterd.reading import Draft, free_name
 PRIORITIES = {"primary": 100, "backup": 50}
 KEEPALIVE_S, DEADTIME_S, HEARTBEAT_PORT = 2, 5, 539
 PORT, CHECK_S, REENTRY_S = 80, 10, 180
+SYNC_INTERFACE = "eth0"
 SHORTEST_DEADTIME_S = 2  # etcd's floor for a lease
 LOAD_SOURCES = {"uptime": "ssh", "rup": "rup", "ruptime": "ruptime", "none": "none"}
 PROBE = {"send": r"GET / HTTP/1.0\r\n\r\n", "expect": "HTTP"}  # what Piranha sends on port 80 when nothing is given
@@ -25,6 +26,7 @@ def draft(root: Block) -> Draft:
     _routers(made, root)
     _heartbeat(made, root)
     _gateway(made, root)
+    _synchronisation(made, root)
     made.put(("virtuals",), {})
     for block in root.blocks:
         if block.word == "failover":
@@ -108,6 +110,18 @@ def _gateway(made: Draft, root: Block) -> None:
     elif mask := root.given.get("nat_nmask"):
         made.data["cluster"].pop("nat_router", None)
         made.warn(mask.line, "nat_nmask", "not carried over: there is no nat_router")
+
+
+def _synchronisation(made: Draft, root: Block) -> None:
+    at = ("cluster", "sync")
+    asked = bool(root.sound("syncdaemon", False))
+    if asked:
+        made.put(at, {"interface": root.sound("syncd_iface", SYNC_INTERFACE), "id": root.sound("syncd_id", 0)})
+    else:
+        made.data.get("cluster", {}).pop("sync", None)
+    for word in ("syncd_iface", "syncd_id"):
+        if not asked and root.sound(word):
+            made.warn(root.given[word].line, word, "not carried over: without syncdaemon it has no effect")
 
 
 def _virtual(made: Draft, root: Block, block: Block) -> None:

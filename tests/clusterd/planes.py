@@ -1,5 +1,6 @@
 """Planes for tests: short ways to write items down, and any plane that hypothesis can think of."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from clusterd.plane import (
     Netfilter,
     Service,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
     Sysctl,
     plane,
 )
@@ -24,6 +27,7 @@ WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 MAIL = ServiceKey("tcp", IPv4Address("1.2.3.4"), 25)
 VIP = Address("eth0", IPv4Interface("1.2.3.1/24"))
 NAT = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),))
+SYNC = SyncDaemon("backup", "eth1", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472)
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
 
 
@@ -50,5 +54,8 @@ def planes(draw: st.DrawFn) -> dict[Key, Item]:
         sources = draw(st.sets(st.sampled_from(("10.0.0.0/8", "192.168.1.0/24"))))
         rules = tuple(sorted(Masquerade(IPv4Network(source), "eth0") for source in sources))
         items.append(Netfilter(rules, intact=draw(st.booleans())))
+    roles: tuple[SyncRole, ...] = ("master", "backup")
+    for role in draw(st.sets(st.sampled_from(roles))):
+        items.append(replace(SYNC, role=role, id=draw(st.integers(0, 1))))
     items += [Sysctl(setting.name, draw(st.sampled_from("01"))) for setting in SYSCTLS if draw(st.booleans())]
     return plane(*items)

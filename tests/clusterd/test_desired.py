@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, scope, service_key
+from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, scope, service_key, sync_daemons
 from clusterd.document import from_data
 from clusterd.model import Cluster
 from clusterd.plan import plan
@@ -49,6 +50,32 @@ def pool(wanted: Cluster, up: Mapping[ServerId, bool]) -> dict[str, int]:
 
 def test_servers_that_are_up_are_in_the_pool_with_their_weights() -> None:
     assert pool(cluster(), UP) == {"192.168.1.1": 2, "192.168.1.2": 1}
+
+
+def test_every_router_takes_connections_in_and_the_one_that_carries_traffic_tells_of_its_own() -> None:
+    wanted = cluster({"sync": {"interface": "eth1", "id": 7}})
+    assert [str(item) for item in sync_daemons(wanted, sending=False).values()] == [
+        "sync daemon backup id 7 on eth1 224.0.0.81:8848"
+    ]
+    assert [str(item) for item in sync_daemons(wanted, sending=True).values()] == [
+        "sync daemon backup id 7 on eth1 224.0.0.81:8848",
+        "sync daemon master id 7 on eth1 224.0.0.81:8848",
+    ]
+    assert scope(wanted).sync
+    assert sync_daemons(cluster(), sending=True) == {}
+    assert not scope(cluster()).sync
+
+
+@pytest.mark.parametrize(
+    ("sync", "maxlen"),
+    [({}, 1472), ({"group": "ff02::81"}, 1452), ({"maxlen": 8000}, 8000)],
+)
+def test_a_message_of_the_synchronisation_fits_an_ethernet_frame_unless_another_size_is_given(
+    sync: dict[str, Any], maxlen: int
+) -> None:
+    wanted = cluster({"sync": {"interface": "eth1", **sync}})
+    assert [getattr(item, "maxlen", 0) for item in sync_daemons(wanted, sending=False).values()] == [maxlen]
+    assert str(*sync_daemons(wanted, sending=False).values()).endswith(":8848")
 
 
 def test_a_server_that_is_down_leaves_the_pool() -> None:

@@ -1,7 +1,9 @@
+from ipaddress import IPv4Address
+
 import pytest
 
 from clusterd.keepalived.grammar import INSTANCE, SYNC_GROUP
-from clusterd.model import Router
+from clusterd.model import Router, Sync
 from tests.clusterd.keepalived_files import instance, read, virtual, warned, wrong
 
 OUTSIDE = "unicast_src_ip 1.2.3.2", "virtual_ipaddress { 1.2.3.1/24 }"
@@ -229,6 +231,56 @@ def test_a_member_of_a_group_that_does_not_exist_is_told() -> None:
     assert warned("vrrp_sync_group G {", "group {", "A", "}", "}") == [
         "line 3: vrrp_sync_group G/group/A: there is no vrrp_instance of this name"
     ]
+
+
+# Synchronisation of connections
+
+
+def synchronised(daemon: str) -> Sync | None:
+    lines = ("global_defs {", f"lvs_sync_daemon {daemon}", "}", *instance("virtual_router_id 51"))
+    return read(*lines).cluster.settings.sync
+
+
+@pytest.mark.parametrize(
+    ("daemon", "said"),
+    [
+        ("eth1", {}),
+        ("eth1 VI", {"id": 51}),
+        ("eth1 inst VI id 7", {"id": 7}),
+        ("eth1 id 7 VI", {"id": 7}),
+        ("eth1 id 7 maxlen 2000 port 9 ttl 3 group 239.1.2.3", {"id": 7, "maxlen": 2000, "port": 9, "ttl": 3}),
+    ],
+)
+def test_a_sync_daemon_is_carried_over(daemon: str, said: dict[str, int]) -> None:
+    group = {"group": IPv4Address("239.1.2.3")} if "group" in daemon else {}
+    assert synchronised(daemon) == Sync.model_validate({"interface": "eth1", **said, **group})
+
+
+def test_an_instance_that_a_sync_daemon_cannot_follow_is_told() -> None:
+    text = ("global_defs {", "lvs_sync_daemon eth1 WHO", "}")
+    assert "line 2: global_defs/lvs_sync_daemon: WHO is not carried over: there is no vrrp_instance of this name" in (
+        warned(*text)
+    )
+    odd = ("global_defs {", "lvs_sync_daemon eth1 VI", "}", *instance("virtual_router_id x"))
+    assert read(*odd).cluster.settings.sync == Sync(interface="eth1")
+    assert read("global_defs {", "lvs_sync_daemon eth1 VI", "}", *instance()).cluster.settings.sync == Sync(
+        interface="eth1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("daemon", "problem"),
+    [
+        ("", "a value is missing"),
+        ("eth1 id", "id: a value is missing"),
+        ("eth1 port x", "port: "),
+        ("eth1 id 256", "less than or equal to 255"),
+        ("eth1 group 10.0.0.1", "a multicast address is meant"),
+    ],
+)
+def test_a_sync_daemon_that_cannot_be_is_told_with_its_line(daemon: str, problem: str) -> None:
+    told = wrong("global_defs {", f"lvs_sync_daemon {daemon}", "}")
+    assert [each for each in told if each.startswith("line 2: global_defs/lvs_sync_daemon") and problem in each] == told
 
 
 # What clusterd does not have

@@ -107,7 +107,15 @@ def test_nothing_of_a_real_server_is_lost() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["service = lvs", "sync = 0", "syncdaemon = 0", "tcp_timeout = 0", "debug_level = NONE", "hard_shutdown = 1"],
+    [
+        "service = lvs",
+        "sync = 0",
+        "syncdaemon = 0",
+        "syncd_id = 0",
+        "tcp_timeout = 0",
+        "debug_level = NONE",
+        "hard_shutdown = 1",
+    ],
 )
 def test_a_value_that_asks_for_nothing_loses_nothing(line: str) -> None:
     assert warned(line) == []

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from clusterd import lvscf
+from clusterd.model import Sync
 from tests.clusterd.lvscf_files import in_virtual, rs1, warned, web, wrong
 
 # Routers, heartbeat, gateway
@@ -43,6 +44,33 @@ def test_a_router_without_a_private_address_has_none() -> None:
 def test_what_is_left_out_of_the_routers_is_told(text: str, warning: str, routers: list[str]) -> None:
     assert warning in warned(text)
     assert list(lvscf.read(text).cluster.routers) == routers
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("syncdaemon = 1", ("eth0", 0)),
+        ("syncd_id = 255\nsyncdaemon = 1\nsyncd_iface = eth1", ("eth1", 255)),
+    ],
+)
+def test_the_sync_daemon_has_an_interface_and_an_id(text: str, said: tuple[str, int]) -> None:
+    sync = lvscf.read(text).cluster.settings.sync
+    assert sync == Sync(interface=said[0], id=said[1])
+    assert warned(text) == []
+
+
+def test_a_sync_daemon_that_is_not_asked_for_is_none_and_what_belongs_to_it_is_told() -> None:
+    text = "syncdaemon = 0\nsyncd_iface = eth1\nsyncd_id = 7"
+    assert lvscf.read(text).cluster.settings.sync is None
+    assert warned(text) == [
+        "line 2: syncd_iface: not carried over: without syncdaemon it has no effect",
+        "line 3: syncd_id: not carried over: without syncdaemon it has no effect",
+    ]
+
+
+def test_a_sync_daemon_that_cannot_be_is_told_with_its_line() -> None:
+    (problem,) = wrong("syncdaemon = 1\nsyncd_id = 256")
+    assert problem.startswith("line 2: syncd_id: ")
 
 
 def test_two_routers_of_one_address_are_told_with_the_line() -> None:

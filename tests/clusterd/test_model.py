@@ -5,7 +5,18 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from clusterd import model
-from clusterd.model import Cluster, Forwarding, Router, SendExpectCheck, Server, Settings, TcpCheck, Virtual, forwarding
+from clusterd.model import (
+    Cluster,
+    Forwarding,
+    Router,
+    SendExpectCheck,
+    Server,
+    Settings,
+    Sync,
+    TcpCheck,
+    Virtual,
+    forwarding,
+)
 
 WEB = {"address": "1.2.3.1/24", "interface": "eth0", "port": 80}
 RS1 = {"address": "10.0.0.1"}
@@ -42,6 +53,17 @@ def test_a_host_is_written_as_a_dotted_quad(address: object) -> None:
 def test_an_address_may_have_a_prefix_or_stand_alone() -> None:
     assert Virtual.model_validate(WEB).address == IPv4Interface("1.2.3.1/24")
     assert Virtual.model_validate(WEB | {"address": "1.2.3.1"}).address == IPv4Interface("1.2.3.1/32")
+
+
+@pytest.mark.parametrize(
+    ("group", "is_valid"),
+    [
+        *((group, True) for group in ("224.0.0.81", "239.255.255.255", "ff02::81")),
+        *((group, False) for group in ("10.0.0.1", "fe80::1", "x", 224, 1.5, "224.0.0.1/24", "", None)),
+    ],
+)
+def test_connections_are_told_to_a_multicast_group_of_either_family(group: object, is_valid: bool) -> None:
+    assert valid(Sync, interface="eth1", group=group) == is_valid
 
 
 @pytest.mark.parametrize(

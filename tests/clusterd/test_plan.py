@@ -19,6 +19,7 @@ from clusterd.plane import (
     Operation,
     Service,
     ServiceKey,
+    SyncDaemon,
     Sysctl,
     Verb,
     applied,
@@ -146,11 +147,12 @@ def test_what_is_left_out_is_missed(actual: dict[Key, Item], desired: dict[Key, 
 
 @settings(deadline=None)
 @given(planes(), planes())
-def test_addresses_go_first_and_come_last(actual: dict[Key, Item], desired: dict[Key, Item]) -> None:
-    steps = [
-        0 if o.verb is Verb.DELETE and isinstance(o.item, Address) else 2 if isinstance(o.item, Address) else 1
-        for o in plan(actual, desired)
-    ]
+def test_addresses_go_first_and_come_last_and_the_others_are_told_of_connections_meanwhile(
+    actual: dict[Key, Item], desired: dict[Key, Item]
+) -> None:
+    first = {(Verb.DELETE, Address): 0, (Verb.ADD, SyncDaemon): 2, (Verb.SET, SyncDaemon): 2}
+    last = {(Verb.ADD, Address): 3, (Verb.DELETE, SyncDaemon): 4}
+    steps = [(first | last).get((o.verb, type(o.item)), 1) for o in plan(actual, desired)]
     assert steps == sorted(steps)
 
 

@@ -35,7 +35,7 @@ WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 FOREIGN = ServiceKey("tcp", IPv4Address("9.9.9.9"), 80)
 VIP = Address("wan", IPv4Interface("1.2.3.1/24"))
 SECOND = Address("wan", IPv4Interface("1.2.3.4/24"))
-SCOPE = Scope(frozenset({WEB.address}), frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}))
+SCOPE = Scope(frozenset({WEB.address}), frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}), sync=True)
 
 
 def real(number: int, weight: int = 1, way: Forwarding = "nat", service: ServiceKey = WEB) -> Destination:

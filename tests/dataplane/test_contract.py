@@ -2,8 +2,9 @@
 
 import itertools
 import os
+from dataclasses import replace
 from errno import ENOENT, ESRCH
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
 import pytest
 
@@ -18,6 +19,7 @@ from clusterd.plane import (
     Netfilter,
     Scope,
     Service,
+    SyncDaemon,
     Sysctl,
     Verb,
     plane,
@@ -26,6 +28,7 @@ from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, Rig, do, real,
 
 SERVICE = Service(WEB, "wlc")
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+BACKUP = SyncDaemon("backup", "wan", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472)
 NAT = Netfilter((Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")))
 
 
@@ -103,7 +106,7 @@ def test_others_services_and_addresses_are_neither_seen_nor_touched(rig: Rig) ->
 
 def test_a_whole_plan_makes_the_plane_what_is_desired_and_back(rig: Rig) -> None:
     empty = rig.plane.read(SCOPE)
-    wanted = plane(*SYSCTLS, NAT, SERVICE, real(1, 3), real(2, 0, "direct"), VIP, SECOND)
+    wanted = plane(*SYSCTLS, NAT, SERVICE, real(1, 3), real(2, 0, "direct"), VIP, SECOND, BACKUP)
     for target in (wanted, empty):
         assert rig.plane.apply(plan(rig.plane.read(SCOPE), target), rig.now_s() + 60) == ()
         assert plan(rig.plane.read(SCOPE), target) == ()
@@ -185,6 +188,38 @@ def test_the_last_address_of_a_network_stays_when_the_first_one_goes(rig: Rig) -
     assert do(rig, Verb.ADD, VIP, SECOND) == ()
     assert do(rig, Verb.DELETE, VIP) == ()
     assert there(rig, Address) == {SECOND}
+
+
+# --- synchronisation of connections ---------------------------------------------------------------------------------
+
+
+def test_a_sync_daemon_becomes_whatever_it_is_told_from_whatever_it_was(rig: Rig) -> None:
+    forms = [
+        BACKUP,
+        replace(BACKUP, id=255),
+        replace(BACKUP, port=1, ttl=255),
+        replace(BACKUP, maxlen=1024),
+        replace(BACKUP, group=IPv4Address("239.1.2.3")),
+        replace(BACKUP, group=IPv6Address("ff02::81"), maxlen=1452),
+    ]
+    for before, after in itertools.permutations(forms, 2):
+        assert do(rig, Verb.ADD, before) == ()
+        assert do(rig, Verb.SET, after) == ()
+        assert there(rig, SyncDaemon) == {after}
+
+
+def test_both_roles_run_beside_each_other_and_each_ends_by_itself(rig: Rig) -> None:
+    master = replace(BACKUP, role="master")
+    assert do(rig, Verb.ADD, BACKUP, master) == ()
+    assert there(rig, SyncDaemon) == {BACKUP, master}
+    assert do(rig, Verb.DELETE, master) == ()
+    assert do(rig, Verb.DELETE, master) == ()
+    assert there(rig, SyncDaemon) == {BACKUP}
+
+
+def test_sync_daemons_that_are_not_ours_are_not_seen(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, BACKUP) == ()
+    assert BACKUP.key not in rig.plane.read(replace(SCOPE, sync=False))
 
 
 # --- netfilter and kernel settings --------------------------------------------------------------------------------

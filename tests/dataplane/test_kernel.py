@@ -7,14 +7,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ENODEV
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
 from clusterd.dataplane import addresses
 from clusterd.desired import SYSCTLS
 from clusterd.plan import plan
-from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, Sysctl, Verb, plane
+from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, SyncDaemon, Sysctl, Verb, plane
 from tests.dataplane.rig import HERE, SECOND, THERE, VIP, WEB, KernelRig, do, real, there
 from tests.lab.namespaces import call, run
 
@@ -45,6 +45,17 @@ def test_what_ipvsadm_made_reads_as_what_we_would_make(kernel: KernelRig) -> Non
     command("ipvsadm", "-R", text=service + servers)
     expected = {Service(WEB, "sh", 60, 24), real(1, 1, "nat"), real(2, 2, "direct"), real(3, 3, "tunnel")}
     assert there(kernel) == expected
+
+
+def test_what_ipvsadm_started_reads_as_what_we_would_start(kernel: KernelRig) -> None:
+    command("ipvsadm", "--start-daemon", "backup", "--mcast-interface", "wan", "--syncid", "7")
+    group = IPv4Address("224.0.0.81")
+    assert there(kernel, SyncDaemon) == {SyncDaemon("backup", "wan", 7, group, 8848, 1, 1472)}
+
+
+def test_a_sync_daemon_on_an_interface_that_is_not_there_is_a_failure(kernel: KernelRig) -> None:
+    (failure,) = do(kernel, Verb.ADD, SyncDaemon("backup", "away", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472))
+    assert failure.reason == os.strerror(ENODEV)
 
 
 def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:

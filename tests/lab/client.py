@@ -114,6 +114,7 @@ class Watcher:
             name=f"{module}-{node}-{time.monotonic_ns()}",
             cwd=ROOT,
         )
+        self._marked = 0
         self._wait_for_a_line()
 
     def _wait_for_a_line(self, timeout_s: float = 20) -> None:
@@ -122,6 +123,15 @@ class Watcher:
             if not self._process.running or time.monotonic() > end_s:
                 raise RuntimeError(f"{self._process.name} says nothing")
             time.sleep(0.01)
+
+    def mark(self) -> None:
+        """Let `since` begin here."""
+        self._marked = len(self._process.output())
+
+    def since(self) -> list[list[str]]:
+        """Return the lines that came since the mark as words, and let it run on."""
+        text = self._process.output()[self._marked :]
+        return [line.split() for line in text.splitlines()[:-1]]  # the last one may not be whole yet
 
     def lines(self) -> list[list[str]]:
         """Stop it and return its lines as words. Raises RuntimeError when it had ended by itself."""

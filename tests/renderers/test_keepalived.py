@@ -171,6 +171,7 @@ def test_times_that_vrrp_cannot_count_are_told(beat: dict[str, float], paths: li
         ({"masquerade": [{"source": "10.0.0.0/8", "interface": "eth0"}]}, "cluster/masquerade"),
         ({"heartbeat": {"port": 539}}, "cluster/heartbeat/port"),
         ({"brakes": {"servers": 1}}, "cluster/brakes"),
+        ({"sync": {"interface": "eth1", "window_s": 3}}, "cluster/sync/window_s"),
     ],
 )
 def test_what_the_format_cannot_say_of_the_cluster_is_a_comment_and_a_warning(
@@ -198,6 +199,20 @@ def test_each_interface_has_an_instance_with_its_addresses_and_all_move_together
     ]
     group = lines.index("vrrp_sync_group clusterd {")
     assert lines[group + 1 : group + 5] == ["group {", "eth1", "eth0", "}"]
+
+
+@pytest.mark.parametrize(
+    ("more", "rest"),
+    [
+        ({}, "id 0 port 8848 ttl 1 group 224.0.0.81"),
+        ({"id": 7, "maxlen": 2000, "group": "ff02::81"}, "id 7 maxlen 2000 port 8848 ttl 1 group ff02::81"),
+    ],
+)
+def test_the_synchronisation_of_connections_follows_the_first_instance(more: dict[str, Any], rest: str) -> None:
+    sync = {"sync": {"interface": "eth1", **more}}
+    assert f"lvs_sync_daemon eth1 eth0 {rest}" in said(cluster(cluster=sync))
+    nowhere = cluster(cluster=sync, virtuals={})
+    assert f"lvs_sync_daemon eth1 {rest}" in said(nowhere)
 
 
 def test_one_interface_needs_no_sync_group() -> None:

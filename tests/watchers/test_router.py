@@ -19,7 +19,17 @@ from clusterd.dataplane.memory import MemoryPlane
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.pending import Pending
-from clusterd.plane import Address, Destination, DestinationKey, Failure, Key, Operation, Service, ServiceKey
+from clusterd.plane import (
+    Address,
+    Destination,
+    DestinationKey,
+    Failure,
+    Key,
+    Operation,
+    Service,
+    ServiceKey,
+    SyncDaemon,
+)
 from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
@@ -161,6 +171,30 @@ async def test_a_changed_weight_is_one_operation(rig: Rig) -> None:
     assert [str(o) for o in rig.kernel.done] == [
         f"set destination tcp 10.9.8.1:80 -> 127.0.0.1:{rig.port} nat weight 7"
     ]
+
+
+async def test_connections_are_told_to_the_others_from_before_the_addresses_come_until_after_they_went(
+    rig: Rig,
+) -> None:
+    text = DOCUMENT.format(port=rig.port)
+    base = await rig.commit(text.replace("cluster:", "cluster:\n  sync: {interface: lan}", 1))
+    rig.start()
+    await rig.serving()
+    await until(lambda: {daemon.role for daemon in rig.items(SyncDaemon)} == {"master", "backup"})
+    done = [str(o.item).split()[0:3] for o in rig.kernel.done if isinstance(o.item, SyncDaemon | Address)]
+    assert done.index(["sync", "daemon", "master"]) < done.index(["address", "10.9.8.1/24", "on"])
+    await rig.commit(text, base)
+    await until(lambda: not rig.items(SyncDaemon))
+    await rig.told(lambda status: status.get("applied") == 2)
+
+
+async def test_a_router_that_stopped_goes_on_telling_of_its_last_connections(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port).replace("cluster:", "cluster:\n  sync: {interface: lan}", 1))
+    rig.start()
+    await rig.serving()
+    await rig.stop()
+    assert rig.items(Address) == []
+    assert {daemon.role for daemon in rig.items(SyncDaemon)} == {"master", "backup"}
 
 
 async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig) -> None:
