@@ -37,9 +37,23 @@ def _group(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return value
 
 
+_OCTETS = {str(number): number for number in range(256)}
+
+
+def _host(value: object) -> object:
+    """Read an address as ipaddress does, five times as fast: there may be 50,000. What is odd is left to ipaddress."""
+    if type(value) is str:
+        try:
+            a, b, c, d = value.split(".")
+            return IPv4Address(_OCTETS[a] << 24 | _OCTETS[b] << 16 | _OCTETS[c] << 8 | _OCTETS[d])
+        except (ValueError, KeyError):
+            return value
+    return _text(value)
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=15)]  # IFNAMSIZ, netdevice(7)
-Host = Annotated[IPv4Address, BeforeValidator(_text)]
+Host = Annotated[IPv4Address, BeforeValidator(_host)]
 HostWithPrefix = Annotated[IPv4Interface, BeforeValidator(_text)]
 Network = Annotated[IPv4Network, BeforeValidator(_text)]
 MulticastGroup = Annotated[IPv4Address | IPv6Address, BeforeValidator(_parsed), AfterValidator(_group)]

@@ -1,15 +1,14 @@
 """How commands end: every error becomes one exit code and a few words on stderr, here and nowhere else."""
 
-import gc
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from clusterd.collecting import collecting_seldom
 from clusterd.errors import (
     ClusterdError,
     Compacted,
@@ -79,7 +78,7 @@ class Commands(click.Group):
             click.echo("nothing was done: stdout is closed", err=True)
             ctx.exit(_UNTOLD)
         try:
-            with _little_collecting():
+            with collecting_seldom():
                 result = super().invoke(ctx)
             sys.stdout.flush()
             return result
@@ -98,17 +97,6 @@ class Commands(click.Group):
             click.echo(f"cannot write: {error.strerror or error}; `clusterd log` shows what is committed", err=True)
             _forget_output()
             ctx.exit(_UNTOLD)
-
-
-@contextmanager
-def _little_collecting() -> Iterator[None]:
-    """Look for cycles seldom: a big document is many small objects that stay, and looking doubles the time."""
-    usual = gc.get_threshold()
-    gc.set_threshold(500_000, 50, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 def _tell(error: ClusterdError) -> None:

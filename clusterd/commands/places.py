@@ -1,7 +1,7 @@
 """Places in a document by their paths, such as ``virtuals/web/servers/rs1/weight``: look up, set, cut out, put back."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from clusterd import document
@@ -50,12 +50,13 @@ def with_values(cluster: Cluster, values: Iterable[tuple[str, Any]]) -> Cluster:
 
     Raises ConfigError with every problem of the result, or where there is nothing to set a value in.
     """
-    data = written(cluster)
-    for path, value in values:
+    assigned = [(path, value) for path, value in values]
+    data, defaults = _opened(cluster, {steps(path)[:2] for path, _ in assigned})
+    for path, value in assigned:
         *around, last = steps(path) or ("",)
         if not last:
             raise wrong(path, "is not a path; one is virtuals/web/port")
-        here, full = data, complete(cluster)
+        here, full = data, defaults
         for number, step in enumerate(around):
             here = _inside(here, full, step, "/".join(around[: number + 1]))
             known = full.get(step)
@@ -67,6 +68,17 @@ def with_values(cluster: Cluster, values: Iterable[tuple[str, Any]]) -> Cluster:
         else:
             here[last] = value
     return document.from_data(data)
+
+
+def _opened(cluster: Cluster, touched: Container[tuple[str, ...]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what `written` and `complete` do, but each object that is not touched as it is: there may be many."""
+    named: Mapping[str, Mapping[str, Any]] = {"routers": cluster.routers, "virtuals": cluster.virtuals}
+    opened = {kind: {n: one for n, one in all_.items() if (kind, n) in touched} for kind, all_ in named.items()}
+    part = cluster.model_copy(update=opened)
+    data, full = written(part), complete(part)
+    for plain in (data, full):
+        plain.update({kind: {**all_, **plain.get(kind, {})} for kind, all_ in named.items() if all_})
+    return data, full
 
 
 def _inside(here: dict[str, Any], full: dict[str, Any], step: str, path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from clusterd import document
 from clusterd.changes import Change, changes
+from clusterd.collecting import collecting_seldom
 from clusterd.errors import ConfigError, Problem
 from clusterd.history import Head, ObjectChange, Outline, Record, from_parts, objects_hash, replayed
 from clusterd.keys import Keys
@@ -105,7 +106,8 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry,
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
     try:
-        cluster = _cluster(objects, known)
+        with collecting_seldom():
+            cluster = _cluster(objects, known)
     except ConfigError as error:
         raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
     return Committed(head, cluster, objects, entry.mod_revision, snapshot.revision, tuple(strays))

@@ -1,7 +1,7 @@
 """How long people wait for a big configuration: 5,000 virtual servers of 10 real servers each, on a real etcd.
 
-What is promised are seconds of wall time on an idle machine of two cores. What is asserted are 1.5 times as many
-seconds of CPU, which hold whatever else runs on it: nearly all of the time is spent in the command. Both are printed.
+What is promised are seconds of wall time on an idle machine of two cores. What is asserted are as many seconds of CPU,
+which hold whatever else runs on it: nearly all of the time is spent in the command. Both are printed.
 """
 
 import os
@@ -18,11 +18,10 @@ from tests.clusterd.big import big_data
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.commits import ALICE
 
-FIRST_S = 10.0
+FIRST_S = 8.0  # of 55,002 new objects, as nobody edits them
 OPENED_S = 2.0
 COMMITTED_S = 3.0
-READ_S = 1.5
-MARGIN = 1.5
+READ_S = 2.0  # routers, which have no person waiting
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,10 @@ def test_a_big_configuration_is_edited_in_time(clusterd: CommandLine, tmp_path: 
     set_ = timed(clusterd, "set", "virtuals/v4999/servers/rs9/weight=3", "--yes")
     print(f"\nfirst commit: {first}\neditor open: {opened}\nedit in all: {edited}\nset: {set_}")
     assert clusterd("show", "virtuals/v0000/port").out.strip() == "81"
-    assert first.cpu_s < MARGIN * FIRST_S
-    assert opened.cpu_s < MARGIN * OPENED_S
-    assert edited.cpu_s - opened.cpu_s < MARGIN * COMMITTED_S
-    assert set_.cpu_s < MARGIN * COMMITTED_S
+    assert first.cpu_s < FIRST_S
+    assert opened.cpu_s < OPENED_S
+    assert edited.cpu_s - opened.cpu_s < COMMITTED_S
+    assert set_.cpu_s < COMMITTED_S
 
 
 @pytest.mark.timeout(300)
@@ -82,5 +81,5 @@ async def test_a_big_configuration_is_read_in_time(clusterd: CommandLine) -> Non
     assert again == committed
     whole_s, changed_s = times_s[1] - times_s[0], times_s[2] - times_s[1]
     print(f"\nread whole: {whole_s:.2f} s CPU\nread after one change: {changed_s:.2f} s CPU")
-    assert whole_s < MARGIN * READ_S
-    assert changed_s < MARGIN * READ_S / 2
+    assert whole_s < READ_S
+    assert changed_s < READ_S / 2
