@@ -6,29 +6,14 @@ The same value is made from etcd by the command, and by a router from what it kn
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from clusterd.counters import Counters
 from clusterd.desired import ServerId, desired, destination_key, service_key
 from clusterd.model import Cluster, Server, Virtual
 from clusterd.plane import Destination, DestinationKey, Item, Key, ServiceKey
 from clusterd.reports import ALL, Pause, Report, RouterReport, Switchover, VerdictReport
 
+ETCD = "etcd"
 DEFAULT = "default"  # the group of addresses where there is one only
-
-
-class Counters(Report):
-    """What IPVS counted at one router for a virtual server or a real server; rates are per second."""
-
-    connections: int = 0  # since it was added
-    active: int | None = None
-    inactive: int | None = None
-    packets_in: int = 0
-    packets_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    connections_rate: int = 0
-    packets_in_rate: int = 0
-    packets_out_rate: int = 0
-    bytes_in_rate: int = 0
-    bytes_out_rate: int = 0
 
 
 class Holder(Report):
@@ -43,7 +28,8 @@ class Holder(Report):
 class Observed:
     """What there is beside the configuration. `counters` are those of one router, None where they are not known.
 
-    `leases_s` says how long each router's lease lives without a refresh.
+    `leases_s` says how long each router's lease lives without a refresh. Where a router tells all this, and not etcd,
+    nothing is known of the others.
     """
 
     routers: Mapping[str, RouterReport] = field(default_factory=dict)
@@ -56,14 +42,14 @@ class Observed:
     strays: tuple[str, ...] = ()
     counters: Mapping[Key, Counters] | None = None
     counted_by: str = ""
-    told_by: str = "etcd"
+    told_by: str = ETCD
 
 
 class RouterLine(Report):
-    """One router. `ready` is None where it does not say; `configured` false where the document does not have it."""
+    """One router. What is None is not known; `configured` is false where the document does not have it."""
 
     name: str
-    alive: bool
+    alive: bool | None
     configured: bool
     role: str
     since: str = ""
@@ -175,9 +161,9 @@ def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
         told = report or RouterReport()
         yield RouterLine(
             name=name,
-            alive=report is not None,
+            alive=report is not None or (None if seen.told_by != ETCD else False),
             configured=name in cluster.routers,
-            role=told.role if report else "silent",
+            role=told.role if report or seen.told_by != ETCD else "silent",
             since=told.since,
             holds=tuple(holder for holder in seen.holders if holder.router == name),
             lease_left_s=seen.leases_s.get(name),
@@ -269,10 +255,11 @@ def _alarms(
 ) -> Iterator[str]:
     wanted = {DEFAULT} if any(virtual.enabled for virtual in cluster.virtuals.values()) else set()
     groups = {group for report in seen.routers.values() for group in report.groups} or wanted
-    for group in sorted(groups - {holder.group for holder in seen.holders}):
+    unheld = groups - {holder.group for holder in seen.holders} if seen.told_by == ETCD else set()
+    for group in sorted(unheld):
         yield "no router is active" + ("" if group == DEFAULT else f" for group {group}")
     for router in routers:
-        if router.configured and not router.alive:
+        if router.configured and router.alive is False:
             yield f"router {router.name} is not alive"
         yield from (f"router {router.name}: {problem}" for problem in router.problems)
     for virtual in virtuals:

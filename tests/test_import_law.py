@@ -39,6 +39,7 @@ PURE = tuple(
         "ldirectord",
         "ipvsadm",
         "reports",
+        "counters",
         "overview",
         "handing_over",
         "explanation",

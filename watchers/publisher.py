@@ -84,9 +84,10 @@ def encoded(fields: Mapping[str, Any]) -> bytes:
 
 def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict]) -> dict[str, bytes]:
     """Return the health keys of this observer."""
-    return {keys.health(virtual, server, me): encoded(_told(v)) for (virtual, server), v in verdicts.items()}
+    return {keys.health(virtual, server, me): encoded(told(v)) for (virtual, server), v in verdicts.items()}
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def told(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict under its stable names."""
     since = datetime.fromtimestamp(verdict.since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {"up": verdict.up, "since": since, "detail": verdict.detail}

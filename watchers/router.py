@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clusterd import desired as wish
 from clusterd import election
+from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.errors import ApplyError, ConfigError
 from clusterd.health import Verdict
@@ -24,12 +25,14 @@ from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.store.contract import Store
 from watchers import feeds, publisher
+from watchers.applied_times import AppliedTimes
 from watchers.configuration_follower import ConfigurationFollower
 from watchers.elections import DEFAULT, HANDOVER_S, Elections
 from watchers.elections import Event as ElectionEvent
 from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
+from watchers.local_socket import Sight
 from watchers.prober_link import ProberLink
 from watchers.prober_messages import Identity, Report, targets, trusted
 from watchers.problems import Problems
@@ -84,6 +87,8 @@ class Router:
         )
         self._undoer = Undoer(store, keys, lambda: bool(self._elections.active), self._problems)
         self._publisher = Publisher(store)
+        self._applied = AppliedTimes(store, keys, name)
+        self._heard_s = boottime_s()  # when etcd answered last
         self._prober = ProberLink(self._events.put_nowait)
 
     def stop(self) -> None:
@@ -114,6 +119,7 @@ class Router:
         put = self._events.put_nowait
         self._tasks.supervise("commits", lambda: feeds.commits(self._store, self._keys, put))
         self._tasks.supervise("publisher", self._publisher.run)
+        self._tasks.supervise("applied times", self._applied.run)
         self._tasks.supervise("pending commits", self._undoer.watch)
         self._tasks.supervise("undoing", self._undoer.run)
         self._tasks.supervise("clock", self._clock)
@@ -157,6 +163,7 @@ class Router:
                 self._elections.take(event)
                 self._kernel.tick()
             case election.LeaseSeen():
+                self._heard_s = boottime_s()
                 self._elections.take(event)
                 if self._elections.active and not self._kernel.converged:
                     self._kernel.look()  # what came too late for the last claim may be in time for this one
@@ -171,6 +178,7 @@ class Router:
 
     def _settled(self) -> None:
         self._tasks.spawn(self._configuration.save())
+        self._applied.done(self._kernel.applied_number)
         if self._elections.stopping and self._kernel.without_addresses and not self._handing_over:
             self._handing_over = True
             self._tasks.spawn(self._hand_over())
@@ -204,6 +212,7 @@ class Router:
         async with self._considering:  # one after the other, in the order in which they were seen
             good = await self._configuration.consider(seen)
             if good:
+                self._applied.seen(good.number)
                 await self._configure(good)
                 self._kernel.changed()
 
@@ -244,8 +253,8 @@ class Router:
         plane |= wish.sync_daemons(cluster, self._kernel.carrying)
         return Wanted(self._followed.number, plane, wish.scope(cluster))
 
-    def _publish(self) -> None:
-        status = Status(
+    def _status(self) -> Status:
+        return Status(
             role="active" if self._elections.active else "backup",
             since=self._elections.since(DEFAULT),
             token=self._elections.token(DEFAULT),
@@ -254,7 +263,25 @@ class Router:
             converged=self._kernel.converged,
             problems=self._problems.all(),
         )
-        self._publisher.want("status", {self._keys.router(self._name): publisher.encoded(status.fields())})
+
+    def sight(self) -> Sight | None:
+        """Return what this router knows, for whoever asks on this host; None while it follows nothing."""
+        if not self._followed:
+            return None
+        return Sight(
+            router=self._name,
+            cluster_name=self._keys.cluster,
+            followed=self._followed,
+            status=self._status(),
+            tokens={group: self._elections.token(group) for group in sorted(self._elections.active)},
+            until_s=self._elections.active_until(DEFAULT),
+            heard_s=self._heard_s,
+            verdicts=dict(self._prober.verdicts),
+        )
+
+    def _publish(self) -> None:
+        fields = self._status().fields()
+        self._publisher.want("status", {self._keys.router(self._name): publisher.encoded(fields)})
         self._publisher.under(self._elections.lease_id)
 
     def _publish_health(self) -> None:

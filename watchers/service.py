@@ -12,12 +12,15 @@ from typing import IO
 import click
 
 from clusterd import __version__, settings
+from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.errors import ClusterdError
 from clusterd.keys import Keys
 from clusterd.settings import Settings
 from watchers.kernel_writer import KernelWriter
+from watchers.local_socket import LocalSocket
 from watchers.router import Places, Router
+from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
@@ -60,9 +63,12 @@ async def _serve(read: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
     log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    local, tasks = LocalSocket(read.socket, router.sight, counters), Tasks()
+    tasks.supervise("the local socket", local.run)
     try:
         await router.run()
     finally:
+        await tasks.end()
         await store.close()
     log.info("handed over")
 

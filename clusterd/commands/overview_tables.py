@@ -6,8 +6,9 @@ from datetime import datetime
 from clusterd.commands.ages import age, lasting
 from clusterd.commands.pause import paused
 from clusterd.commands.tables import Cell, Part, Rows
+from clusterd.counters import Counters
 from clusterd.observing import Local
-from clusterd.overview import DEFAULT, Counters, Overview, RouterLine, ServerLine, VirtualLine
+from clusterd.overview import DEFAULT, Overview, RouterLine, ServerLine, VirtualLine
 from clusterd.reports import Switchover
 
 GOOD, BAD, DOUBT, QUIET = "green", "bold red", "yellow", "dim"
@@ -21,7 +22,8 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
     if known is not None:
         silent = "" if known.silent_s is None else f", for {lasting(known.silent_s)} already"
         parts.append(Cell(f"etcd does not answer{silent}: this is what router {known.router} knows", BAD))
-    state = "applied everywhere" if view.converged else "; ".join(view.late)
+    where = "everywhere" if known is None else f"by {known.router}"
+    state = f"applied {where}" if view.converged else "; ".join(view.late)
     parts.append(Cell(f"cluster {view.cluster}, commit {view.commit}: {state}", "bold" if view.converged else BAD))
     parts += [Cell(f"! {alarm}", BAD) for alarm in view.alarms]
     parts += [Cell(paused(pause, now), DOUBT) for pause in view.pauses]

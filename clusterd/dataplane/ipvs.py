@@ -6,11 +6,13 @@ pyroute2's IPVS wrapper sends one message a call, which takes minutes for a larg
 import os
 import socket
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from errno import EEXIST, ENOENT, ESRCH
 from ipaddress import IPv4Address
 from typing import get_args
 
+from clusterd.counters import Counters
 from clusterd.dataplane.genetlink import DUMP, GenericNetlink, attribute, attributes, nested
 from clusterd.model import Forwarding, Protocol
 from clusterd.plane import Destination, DestinationKey, Failure, Item, Key, Operation, Scope, Service, ServiceKey, Verb
@@ -21,6 +23,20 @@ _SVC_AF, _SVC_PROTOCOL, _SVC_ADDR, _SVC_PORT, _SVC_FWMARK = range(1, 6)
 _SVC_SCHED, _SVC_FLAGS, _SVC_TIMEOUT, _SVC_NETMASK = range(6, 10)
 _DEST_ADDR, _DEST_PORT, _DEST_FWD, _DEST_WEIGHT, _DEST_UPPER, _DEST_LOWER = range(1, 7)
 _DEST_FAMILY = 11
+_DEST_ACTIVE, _DEST_INACTIVE = 7, 8
+_SVC_STATS64 = _DEST_STATS64 = 12  # linux/ip_vs.h; since Linux 4.1
+_STATS = (  # by their numbers there, from 1 on: each of 64 bits
+    "connections",
+    "packets_in",
+    "packets_out",
+    "bytes_in",
+    "bytes_out",
+    "connections_rate",
+    "packets_in_rate",
+    "packets_out_rate",
+    "bytes_in_rate",
+    "bytes_out_rate",
+)
 
 _FLAG_PERSISTENT = 0x1
 _FORWARDING_MASK = 0x7
@@ -120,6 +136,24 @@ class Ipvs:
                 found[destination.key] = destination
         return found
 
+    def counters(self, scope: Scope) -> dict[Key, Counters]:
+        """Return what was counted for the services on the scope's VIPs and for their destinations."""
+        found: dict[Key, Counters] = {}
+        for reply in self._netlink.ask(_GET_SERVICE, flags=DUMP):
+            data = dict(attributes(reply)).get(_CMD_SERVICE, b"")
+            service = _decode_service(data)
+            if service is None or service.key.address not in scope.vips:
+                continue
+            active = inactive = 0
+            for answer in self._netlink.ask(_GET_DEST, nested(_CMD_SERVICE, _service_key(service.key)), DUMP):
+                behind = dict(attributes(answer)).get(_CMD_DEST, b"")
+                fields = dict(attributes(behind))
+                now = (_number(fields, _DEST_ACTIVE), _number(fields, _DEST_INACTIVE))
+                active, inactive = active + now[0], inactive + now[1]
+                found[_decode_destination(service.key, behind).key] = _counted(fields, _DEST_STATS64, *now)
+            found[service.key] = _counted(dict(attributes(data)), _SVC_STATS64, active, inactive)
+        return found
+
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """Carry the operations out in one go; return those that the kernel refused, with its words."""
         refused = self._netlink.send([_message(operation) for operation in operations])
@@ -162,3 +196,25 @@ def _decode_destination(service: ServiceKey, data: bytes) -> Destination:
     way = _WAYS.get(method & _FORWARDING_MASK, "nat")  # a nat destination on a local address reads back as local
     (weight,) = struct.unpack("=I", found[_DEST_WEIGHT])
     return Destination(DestinationKey(service, IPv4Address(found[_DEST_ADDR][:4]), port), way, weight)
+
+
+def counters(scope: Scope) -> dict[Key, Counters]:
+    """Return what the kernel counted, over a socket of its own, so that nobody who writes has to wait.
+
+    Raises ApplyError where there is no IPVS.
+    """
+    ipvs = Ipvs()
+    try:
+        return ipvs.counters(scope)
+    finally:
+        ipvs.close()
+
+
+def _number(fields: Mapping[int, bytes], kind: int) -> int:
+    return int.from_bytes(fields.get(kind, b"")[:8], sys.byteorder)
+
+
+def _counted(fields: Mapping[int, bytes], kind: int, active: int, inactive: int) -> Counters:
+    stats = dict(attributes(fields.get(kind, b"")))
+    counted = {name: _number(stats, number) for number, name in enumerate(_STATS, start=1)}
+    return Counters(active=active, inactive=inactive, **counted)

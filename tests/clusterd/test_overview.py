@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from clusterd import document
+from clusterd.counters import Counters
 from clusterd.desired import destination_key, service_key
 from clusterd.model import Cluster
-from clusterd.overview import Counters, Holder, Observed, Overview, ServerLine, overview, with_counters
+from clusterd.overview import Holder, Observed, Overview, ServerLine, overview, with_counters
 from clusterd.plane import Key
 from clusterd.reports import Pause, RouterReport, Share, VerdictReport
 

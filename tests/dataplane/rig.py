@@ -4,13 +4,15 @@ In the namespace there is an interface ``wan``; its other end is ``peer`` in a s
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 from clusterd.clock import boottime_s
+from clusterd.counters import Counters
 from clusterd.dataplane.contract import DataPlane
+from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.dataplane.memory import MemoryPlane
 from clusterd.model import Forwarding
@@ -86,6 +88,9 @@ class InNamespace:
     def announce(self, addresses: Iterable[Address]) -> None:
         self._thread.submit(self._kernel.announce, addresses).result()
 
+    def counters(self, scope: Scope) -> Mapping[Key, Counters]:
+        return self._thread.submit(counters, scope).result()
+
     def close(self) -> None:
         self._thread.submit(self._kernel.close).result()
         self._thread.shutdown()
@@ -99,6 +104,10 @@ class KernelRig:
         ip([f"link add wan type veth peer name peer netns {THERE}", "link set wan up", "link set lo up"], HERE)
         ip(["link set peer up"], THERE)
         self.plane: DataPlane = InNamespace()
+
+    def counters(self) -> Mapping[Key, Counters]:
+        assert isinstance(self.plane, InNamespace)
+        return self.plane.counters(SCOPE)
 
     def now_s(self) -> float:
         return boottime_s()

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import ENODEV
@@ -11,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
+from clusterd.counters import Counters
 from clusterd.dataplane import addresses
 from clusterd.desired import SYSCTLS
 from clusterd.plan import plan
@@ -56,6 +58,26 @@ def test_what_ipvsadm_started_reads_as_what_we_would_start(kernel: KernelRig) ->
 def test_a_sync_daemon_on_an_interface_that_is_not_there_is_a_failure(kernel: KernelRig) -> None:
     (failure,) = do(kernel, Verb.ADD, SyncDaemon("backup", "away", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472))
     assert failure.reason == os.strerror(ENODEV)
+
+
+def test_connections_and_packets_are_counted_by_service_and_server(kernel: KernelRig) -> None:
+    ours, idle = Service(WEB, "wlc"), real(2, weight=0)
+    assert do(kernel, Verb.ADD, ours, real(1), idle, VIP) == ()
+    command("ipvsadm", "-A", "-t", "9.9.9.9:80", "-s", "rr")
+    assert set(kernel.counters()) == {WEB, real(1).key, idle.key}
+    assert set(kernel.counters().values()) == {Counters(active=0, inactive=0)}
+    for _ in range(3):
+        run(HERE, ("curl", "-s", "--max-time", "0.2", "http://1.2.3.1/"))  # nobody answers, and IPVS counts
+    counted, end_s = kernel.counters(), time.monotonic() + 20
+    while counted[WEB].connections < 3:  # the kernel sums them up every two seconds (ip_vs_est.c)
+        assert time.monotonic() < end_s
+        time.sleep(0.2)
+        counted = kernel.counters()
+    assert counted[WEB].connections == counted[real(1).key].connections == 3
+    assert counted[WEB].packets_in >= 3
+    assert counted[WEB].bytes_in >= 3 * 40
+    assert (counted[WEB].active or 0) + (counted[WEB].inactive or 0) == 3
+    assert counted[idle.key] == Counters(active=0, inactive=0)
 
 
 def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:
