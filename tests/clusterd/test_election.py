@@ -5,9 +5,6 @@ import math
 import pytest
 
 from clusterd.election import (
-    MARGIN_S,
-    RANK_DELAY_S,
-    UNREADY_DELAY_S,
     Claim,
     ClaimFailed,
     LeaseSeen,
@@ -17,6 +14,8 @@ from clusterd.election import (
     Tick,
     active_until,
 )
+from clusterd.election.claiming import RANK_DELAY_S, UNREADY_DELAY_S
+from clusterd.election.machine import MARGIN_S
 from tests.clusterd.elections import LEASE, ME, OTHER, THIRD, TTL_S, Router, holder, waiting
 
 # --- the lease ----------------------------------------------------------------------------------------------------

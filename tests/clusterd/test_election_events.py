@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterd.election import (
-    MARGIN_S,
     Answer,
     Asked,
     AskPeers,
@@ -28,6 +27,7 @@ from clusterd.election import (
     start,
     step,
 )
+from clusterd.election.machine import MARGIN_S
 
 NAMES = ("r1", "r2", "r3", "stranger")
 MEMBERS = st.lists(

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from clusterd.election import (
-    MARGIN_S,
     Answer,
     Asked,
     AskPeers,
@@ -24,6 +23,7 @@ from clusterd.election import (
     promise_s,
     step,
 )
+from clusterd.election.machine import MARGIN_S
 from tests.clusterd.elections import LEASE, ME, OTHER, THIRD, TTL_S, Router, holder, waiting
 
 # --- promises -----------------------------------------------------------------------------------------------------

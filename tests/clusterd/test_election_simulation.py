@@ -16,7 +16,7 @@ import pytest
 
 from clusterd import election
 from clusterd.dataplane import lifetime
-from clusterd.election import Action, Asked, ClaimFailed, Event, LeaseSeen, LockSeen, Promised, State
+from clusterd.election import Action, Asked, ClaimFailed, Event, LeaseSeen, LockSeen, Promised, State, machine, promises
 from tests.clusterd.simulation import router, scenario
 from tests.clusterd.simulation.world import Violation
 
@@ -38,7 +38,7 @@ def test_while_etcd_is_away_and_all_routers_are_there_the_holder_keeps_its_addre
 
 
 def test_promises_too_short_for_a_whole_second_would_not_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(election, "SHORTEST_PROMISE_S", 0.0)
+    monkeypatch.setattr(promises, "SHORTEST_PROMISE_S", 0.0)
     with pytest.raises(Violation, match="lost the addresses"):
         scenario.outage(0, 2.0)
 
@@ -46,14 +46,14 @@ def test_promises_too_short_for_a_whole_second_would_not_keep_them(monkeypatch: 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-def changed(name: str, change: Callable[[Callable[..., Any]], Callable[..., Any]], where: Any = election) -> Patch:
+def changed(name: str, change: Callable[[Callable[..., Any]], Callable[..., Any]], where: Any = machine) -> Patch:
     """Return a patch that replaces a function by what `change` makes of it."""
     return lambda patch: patch.setattr(where, name, change(getattr(where, name)))
 
 
 def constant(name: str, value: float) -> Patch:
     """Return a patch that gives a constant another value."""
-    return lambda patch: patch.setattr(election, name, value)
+    return lambda patch: patch.setattr(machine, name, value)
 
 
 def on_event(change: Callable[[State, Event, float], tuple[State, Event]]) -> Patch:
@@ -128,11 +128,11 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
     "the lock of an older lease is its own": (on_event(takes_any_lock_of_its_name_for_its_own), ()),
     "a promise is forgotten": (on_event(forgets_what_it_promised), CUTS_AND_PAUSES),
     "a restart forgets its promise": (
-        changed("start", lambda _: lambda me, ttl_s, now_s: State(me, ttl_s=ttl_s)),
+        changed("start", lambda _: lambda me, ttl_s, now_s: State(me, ttl_s=ttl_s), election),
         CUTS_AND_RESTARTS,
     ),
     "a promise is shorter than was asked": (
-        changed("_promise", promises_less_than_it_says),
+        changed("promise", promises_less_than_it_says),
         (scenario.commit_ttl, scenario.cut_from_etcd),
     ),
     "one promise is enough": (changed("promised", is_content_with_one_promise, router.Router), CUTS_AND_PAUSES),
