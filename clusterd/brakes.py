@@ -17,6 +17,7 @@ that there were, and the floating gateway goes while virtual servers that forwar
 from collections.abc import Iterator, Set
 from fractions import Fraction
 
+from clusterd.groups import gateway_path, gateways
 from clusterd.model import Cluster, forwarding
 
 Name = tuple[str, ...]  # of a virtual server alone, or with one of its real servers
@@ -55,9 +56,12 @@ def _routers(before: Cluster, after: Cluster) -> Iterator[str]:
 def _gateway(before: Cluster, after: Cluster) -> Iterator[str]:
     virtuals = _virtuals(before)
     need = virtuals & _natted(before) & _virtuals(after) & _natted(after)
-    if before.settings.nat_router and not after.settings.nat_router and need:
-        said = f"{len(need)} of {len(virtuals)} virtual servers in service forward by nat"
-        yield f"this removes cluster/nat_router while {said}; {FORCE}"
+    left = gateways(after)
+    for group in gateways(before):
+        inside = {name for name in need if before.virtuals[name[0]].group == after.virtuals[name[0]].group == group}
+        if group not in left and inside:
+            said = f"{len(inside)} of {len(virtuals)} virtual servers in service forward by nat"
+            yield f"this removes {gateway_path(group)} while {said}; {FORCE}"
 
 
 def _virtuals(cluster: Cluster) -> frozenset[Name]:

@@ -1,11 +1,12 @@
 """What should exist on a router: the cluster, the verdicts on its real servers and the router's role as a plane.
 
-Every router has the whole IPVS table, the masquerading and the kernel settings; only the active one has the floating
-addresses, so that taking over is adding addresses and nothing else.
+Every router has the whole IPVS table, the masquerading and the kernel settings; only a group's active one has its
+floating addresses, so that taking over is adding addresses and nothing else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from clusterd.groups import gateways
 from clusterd.model import Cluster, Sync, Virtual, forwarding
 from clusterd.plane import (
     Address,
@@ -44,8 +45,8 @@ SYSCTLS = (
 )
 
 
-def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict[Key, Item]:
-    """Return the plane that this cluster wants on a router.
+def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collection[str] = ()) -> dict[Key, Item]:
+    """Return the plane that this cluster wants on a router that is active in these groups.
 
     `up` holds the verdicts; a real server without one is not in the pool yet. A server that is down leaves the pool,
     or stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The
@@ -58,8 +59,7 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active: bool) -> dict
         if virtual.enabled:
             items += _service(virtual)
             items += _pool(cluster, name, virtual, up)
-    if active:
-        items += floating(cluster)
+    items += floating(cluster, active_groups)
     return plane(*items)
 
 
@@ -117,19 +117,20 @@ def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, b
         yield Destination(key, way, 1)
 
 
-def floating(cluster: Cluster) -> tuple[Address, ...]:
-    """Return the addresses that the active router has, each once: the gateway and the VIPs."""
-    gateway = cluster.settings.nat_router
-    found = [Address(gateway.interface, gateway.address)] if gateway else []
-    found += [Address(v.interface, v.address) for v in cluster.virtuals.values() if v.enabled]
-    return tuple(dict.fromkeys(found))
+def floating(cluster: Cluster, of: Collection[str] | None = None) -> tuple[Address, ...]:
+    """Return the addresses that whoever is active in these groups has, each once: gateways and VIPs. None: all."""
+    return tuple(address for address, group in carried(cluster).items() if of is None or group in of)
+
+
+def carried(cluster: Cluster) -> dict[Address, str]:
+    """Return every floating address with its group."""
+    found = {Address(each.interface, each.address): group for group, each in gateways(cluster).items()}
+    return found | {Address(v.interface, v.address): v.group for v in cluster.virtuals.values() if v.enabled}
 
 
 def scope(cluster: Cluster) -> Scope:
     """Return what is ours while this cluster is the configuration, whether it is wanted at the moment or not."""
     vips = frozenset(virtual.address.ip for virtual in cluster.virtuals.values())
     places = {AddressKey(v.interface, v.address.ip) for v in cluster.virtuals.values()}
-    gateway = cluster.settings.nat_router
-    if gateway:
-        places.add(AddressKey(gateway.interface, gateway.address.ip))
+    places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster).values()}
     return Scope(vips, frozenset(places), cluster.settings.sync is not None)

@@ -79,6 +79,15 @@ class Keys:
         return self.active_prefix + group
 
     @property
+    def last_prefix(self) -> str:
+        """The prefix of who had the locks last."""
+        return self.prefix + "last/"
+
+    def last(self, group: str = "default") -> str:
+        """Who had a group's lock last, and why it was given away: it outlives the lock."""
+        return self.last_prefix + group
+
+    @property
     def routers_prefix(self) -> str:
         """The prefix of the routers' heartbeat and status keys."""
         return self.prefix + "routers/"

@@ -65,6 +65,9 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=255)]  # the longest send or expect string of lvs.cf
 
+Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
+
+DEFAULT_GROUP = "default"
 Forwarding = Literal["nat", "direct", "tunnel"]
 Protocol = Literal["tcp", "udp"]
 Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
@@ -90,6 +93,28 @@ class Masquerade(Value):
     interface: InterfaceName = Field(description="interface through which they leave")
 
 
+class Group(Value):
+    """A group of floating addresses with a lock of its own. The group `default` is there without being named."""
+
+    nat_router: NatRouter | None = Field(None, description="the group's floating gateway, for nat")
+    priorities: Mapping[Name, Priority] = Field(
+        {}, description="the routers' priorities in this group, by name; a router's own priority where it is not named"
+    )
+
+
+class Fast(Value):
+    """Failover by missing signs of life, before the lease ends."""
+
+    interval_ms: Annotated[int, Field(ge=10, le=10000, strict=True)] = Field(
+        50, description="milliseconds between two signs of life", json_schema_extra={"x-unit": "ms"}
+    )
+    misses: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(
+        3,
+        description="missing signs after which a ready router ends the holder's lease",
+        json_schema_extra={"x-unit": "signs"},
+    )
+
+
 class Heartbeat(Value):
     """How soon a silent router is taken for dead."""
 
@@ -98,6 +123,11 @@ class Heartbeat(Value):
         3, description="seconds of the lease, after which a silent router has lost the lock; etcd's floor is 2"
     )
     port: Port = Field(5390, description="UDP port on which routers ask each other while etcd is away")
+    fast: Fast | None = Field(
+        None,
+        description="failover by missing signs of life; a holder that reaches neither etcd nor a router, but clients, "
+        "answers beside the new one until its lease ends",
+    )
 
 
 class Sync(Value):
@@ -149,6 +179,14 @@ class Settings(Value):
         "promises not to claim; release gives the addresses up in time; hold stays whatever happens, which risks two "
         "active routers",
     )
+    groups: Mapping[Name, Group] = Field(
+        {}, description="groups of floating addresses beside `default`, so that several routers can work at once"
+    )
+    preempt_after_s: Seconds | None = Field(
+        None,
+        description="seconds after which a ready router of better priority asks the holder to hand over; "
+        "without it a running holder stays",
+    )
     brakes: Brakes = Field(Brakes(), description="how much one commit may take out of service unless it is forced")
 
 
@@ -157,8 +195,8 @@ class Router(Value):
 
     public: Host = Field(description="the router's own address on the clients' side")
     private: Host | None = Field(None, description="the router's own address on the real servers' side")
-    priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
-        100, description="who claims first when several could; a running holder is never displaced"
+    priority: Priority = Field(
+        100, description="who claims first when several could; see cluster/preempt_after_s for a running holder"
     )
 
 
@@ -261,6 +299,7 @@ class Virtual(Value):
 
     address: HostWithPrefix = Field(description="the VIP and its network's prefix; 32 where none is given")
     interface: InterfaceName = Field(description="interface that carries the VIP")
+    group: Name = Field(DEFAULT_GROUP, description="the group of floating addresses that the VIP moves with")
     port: Port = Field(description="port that clients connect to")
     protocol: Protocol = Field("tcp", description="protocol of the clients' connections")
     scheduler: Scheduler = Field("wlc", description="how a real server is chosen for a connection: ipvsadm(8), -s")

@@ -176,7 +176,7 @@ def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
     judge = deciding(seen)
     verdicts = {server: _by(judge, reports) for server, reports in seen.verdicts.items()}
     up = {server: verdict.up for server, verdict in verdicts.items() if verdict and verdict.up is not None}
-    pool = desired(cluster, up, False)
+    pool = desired(cluster, up)
     for name, virtual in cluster.virtuals.items():
         address = virtual.sorry_server
         sorry = DestinationKey(service_key(virtual), address, virtual.port) if address else None

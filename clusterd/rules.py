@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import islice
 
-from clusterd.model import Cluster, forwarding
+from clusterd.groups import gateway_path, gateways, groups
+from clusterd.model import DEFAULT_GROUP, Cluster, forwarding
 
 Finding = tuple[str, str]
 
@@ -26,6 +27,27 @@ def _heartbeat(cluster: Cluster) -> Iterator[Finding]:
             "cluster/heartbeat/deadtime_s",
             f"must be at least twice keepalive_s ({beat.keepalive_s:g}), else one late refresh loses the lock",
         )
+    if beat.fast and beat.fast.interval_ms * beat.fast.misses >= 1000 * beat.deadtime_s:
+        yield (
+            "cluster/heartbeat/fast",
+            f"{beat.fast.misses} times {beat.fast.interval_ms} ms is not faster than deadtime_s ({beat.deadtime_s})",
+        )
+
+
+def _known_groups(cluster: Cluster) -> Iterator[Finding]:
+    for name, group in cluster.settings.groups.items():
+        if name == DEFAULT_GROUP:
+            yield (
+                f"cluster/groups/{name}",
+                "is always there: its gateway is cluster/nat_router, its priorities are the routers' own",
+            )
+        for router in group.priorities:
+            if router not in cluster.routers:
+                yield f"cluster/groups/{name}/priorities/{router}", f"there is no router {router}"
+    known = groups(cluster)
+    for name, virtual in cluster.virtuals.items():
+        if virtual.group not in known:
+            yield f"virtuals/{name}/group", f"there is no group {virtual.group}; there are: {', '.join(known)}"
 
 
 def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Address]]:
@@ -36,9 +58,8 @@ def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Address]]:
 
 
 def _floating_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Interface]]:
-    gateway = cluster.settings.nat_router
-    if gateway:
-        yield "cluster/nat_router/address", gateway.address
+    for group, gateway in gateways(cluster).items():
+        yield f"{gateway_path(group)}/address", gateway.address
     for name, virtual in cluster.virtuals.items():
         yield f"virtuals/{name}/address", virtual.address
 
@@ -92,18 +113,19 @@ def _unique_services(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _one_place_per_vip(cluster: Cluster) -> Iterator[Finding]:
-    place: dict[IPv4Address, tuple[str, str, str]] = {}
-    gateway = cluster.settings.nat_router
-    if gateway:
-        place[gateway.address.ip] = (str(gateway.address), gateway.interface, "cluster/nat_router")
-    for name, virtual in cluster.virtuals.items():
-        here = (str(virtual.address), virtual.interface)
-        there = place.setdefault(virtual.address.ip, (*here, f"virtuals/{name}"))
-        if there[:2] != here:
+    carried = [(gateway_path(group), each.address, each.interface, group) for group, each in gateways(cluster).items()]
+    carried += [(f"virtuals/{name}", v.address, v.interface, v.group) for name, v in cluster.virtuals.items()]
+    first: dict[IPv4Address, tuple[str, IPv4Interface, str, str]] = {}
+    for here in carried:
+        there = first.setdefault(here[1].ip, here)
+        if there[1:3] != here[1:3]:
             yield (
-                f"virtuals/{name}/address",
-                f"{here[0]} on {here[1]}, but {there[2]} has it as {there[0]} on {there[1]}; one address has one place",
+                f"{here[0]}/address",
+                f"{here[1]} on {here[2]}, but {there[0]} has it as {there[1]} on {there[2]}; one address has one place",
             )
+        elif there[3] != here[3]:
+            path = f"{here[0]}/{'group' if here[0].startswith('virtuals') else 'address'}"
+            yield path, f"{here[1].ip} is in group {there[3]} by {there[0]}; one address is in one group"
 
 
 def _unique_servers(cluster: Cluster) -> Iterator[Finding]:
@@ -133,6 +155,7 @@ def _same_port(cluster: Cluster) -> Iterator[Finding]:
 
 RULES = (
     _heartbeat,
+    _known_groups,
     _possible_addresses,
     _router_addresses,
     _unique_services,

@@ -21,7 +21,7 @@ _PROTOCOLS = {"tcp": "-t", "udp": "-u"}
 def render(cluster: Cluster) -> Rendering:
     """Return the IPVS table with the configured weights, and what the format could not say."""
     up = {(name, label): True for name, virtual in cluster.virtuals.items() for label in virtual.servers}
-    table = desired(cluster, up, active=False)
+    table = desired(cluster, up)
     services = [_service(item) for item in table.values() if isinstance(item, Service)]
     behind: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
     for item in table.values():

@@ -73,6 +73,12 @@ def _settings(settings: Settings, notes: Notes) -> None:
         notes.add("cluster", "sync/window_s", f"{settings.sync.window_s:g} is not said: keepalived does not wait")
     if settings.brakes != plain.brakes:
         notes.add("cluster", "brakes", "cannot be said in keepalived.conf")
+    if settings.groups:
+        notes.add("cluster", "groups", "is not said: all addresses move together")
+    if settings.preempt_after_s != plain.preempt_after_s:
+        notes.add("cluster", "preempt_after_s", "is not said: a running router keeps the addresses")
+    if settings.heartbeat.fast != plain.heartbeat.fast:
+        notes.add("cluster", "heartbeat/fast", "is not said: there is one interval of adverts")
     if settings.heartbeat.port != plain.heartbeat.port:
         notes.add("cluster", "heartbeat/port", f"{settings.heartbeat.port} is not said: VRRP has no port")
 

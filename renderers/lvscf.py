@@ -67,8 +67,9 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
     if settings.sync and settings.sync != Sync(interface=settings.sync.interface, id=settings.sync.id):
         notes.add("cluster", "sync", "lvs.cf has an interface and an id, the rest cannot be said")
-    if settings.brakes != Settings().brakes:
-        notes.add("cluster", "brakes", "cannot be said in lvs.cf")
+    for key in ("brakes", "groups", "preempt_after_s"):
+        if getattr(settings, key) != getattr(Settings(), key):
+            notes.add("cluster", key, "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):
         notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
     return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), notes.warnings)
@@ -102,6 +103,8 @@ def _private(routers: Mapping[str, Router]) -> dict[str, IPv4Address]:
 def _heartbeat(settings: Settings, notes: Notes) -> dict[str, int]:
     beat = settings.heartbeat
     keepalive = _whole(math.floor, beat.keepalive_s, notes, "cluster", "heartbeat/keepalive_s")
+    if beat.fast:
+        notes.add("cluster", "heartbeat/fast", "cannot be said in lvs.cf")
     return {"port": beat.port, "keepalive": max(1, keepalive), "deadtime": beat.deadtime_s}
 
 

@@ -13,7 +13,7 @@ from renderers.rendering import Rendering, fill
 
 def render(cluster: Cluster) -> Rendering:
     """Return the ruleset. The format can say all that there is, so there are no warnings."""
-    table = desired(cluster, {}, active=False).get(NetfilterKey())
+    table = desired(cluster, {}).get(NetfilterKey())
     rules = [_rule(each) for each in table.masquerades] if isinstance(table, Table) else []
     return Rendering(fill("nftables.j2", rules=rules), ())
 

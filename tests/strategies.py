@@ -22,6 +22,7 @@ from clusterd.model import (
 )
 
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+GROUPS = ("shop", "mail")
 INTERFACES = ("eth0", "eth1", "bond0.17", "lan-a")
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh")
 LETTERS = st.characters(exclude_categories=["Cs"])
@@ -129,6 +130,7 @@ def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
         scheduler=st.sampled_from(SCHEDULERS),
         forwarding=st.sampled_from(WAYS),
         persistence=persistence,
+        group=st.sampled_from(["default", *GROUPS]),
         enabled=st.booleans(),
         quiesce=st.booleans(),
         sorry_server=addresses("10.6"),
@@ -143,7 +145,10 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
     gateway = {"address": addresses("10.3", prefix=True), "interface": st.sampled_from(INTERFACES)}
     masquerade = {"source": st.just("10.3.0.0/16"), "interface": st.sampled_from(INTERFACES)}
     beat = st.integers(2, 3600).flatmap(
-        lambda lease: _keys({"deadtime_s": st.just(lease), "keepalive_s": st.floats(0.01, lease / 2)})
+        lambda lease: _keys(
+            {"deadtime_s": st.just(lease), "keepalive_s": st.floats(0.01, lease / 2)},
+            fast=_keys({}, interval_ms=st.integers(10, 300), misses=st.integers(2, 6)),
+        )
     )
     return _keys(
         {},
@@ -161,8 +166,15 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
             window_s=st.integers(0, 3600).map(float),
         ),
         on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
+        preempt_after_s=seconds(),
         brakes=_keys({}, servers=st.floats(0, 1), virtuals=st.floats(0, 1)),
     )
+
+
+def _group(name: str, routers: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    gateway = {"address": st.just(f"10.7.{GROUPS.index(name)}.254/24"), "interface": st.sampled_from(INTERFACES)}
+    known = st.dictionaries(st.sampled_from(routers), st.integers(0, 255)) if routers else st.just({})
+    return _keys({}, nat_router=st.fixed_dictionaries(gateway), priorities=known)
 
 
 @st.composite
@@ -175,6 +187,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
         if taken.count(each.get("private")) > 1:
             each.pop("private", None)
     data = {"cluster": draw(_settings()), "routers": routers, "virtuals": draw(_virtuals())}
+    wanted = {name for v in data["virtuals"].values() if (name := v.get("group", "default")) != "default"}
+    if wanted:
+        data["cluster"]["groups"] = {name: draw(_group(name, [*routers])) for name in sorted(wanted)}
     for virtual in data["virtuals"].values():
         for server in virtual.get("servers", {}).values():
             way = server.get("forwarding") or virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
@@ -190,6 +205,7 @@ def _sayable(virtual: Virtual) -> Virtual:
     known = virtual.scheduler not in ("sed", "nq", "fo", "ovf", "mh")
     return virtual.model_copy(
         update={
+            "group": "default",
             "forwarding": None,
             "scheduler": virtual.scheduler if known else "rr",
             "load": virtual.load
@@ -232,10 +248,16 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     roles = zip((("primary", 100), ("backup", 50)), cluster.routers.values(), strict=False)
     routers = {name: router.model_copy(update={"priority": priority}) for (name, priority), router in roles}
     deadtime_s = draw(st.integers(2, 3600))
-    beat = {"deadtime_s": deadtime_s, "keepalive_s": float(draw(st.integers(1, deadtime_s // 2)))}
+    beat = {"fast": None, "deadtime_s": deadtime_s, "keepalive_s": float(draw(st.integers(1, deadtime_s // 2)))}
     heartbeat = cluster.settings.heartbeat.model_copy(update=beat)
     sync = cluster.settings.sync and Sync(interface=cluster.settings.sync.interface, id=cluster.settings.sync.id)
-    unsaid = {"on_store_loss": "failsafe", "brakes": Brakes(), "sync": sync}
+    unsaid = {
+        "on_store_loss": "failsafe",
+        "brakes": Brakes(),
+        "sync": sync,
+        "groups": {},
+        "preempt_after_s": None,
+    }
     settings = cluster.settings.model_copy(
         update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, **unsaid}
     )

@@ -19,6 +19,7 @@ PURE = tuple(
     for name in (
         "errors",
         "model",
+        "groups",
         "document",
         "rules",
         "changes",
@@ -31,6 +32,7 @@ PURE = tuple(
         "desired",
         "plan",
         "election",
+        "readiness",
         "health",
         "weights",
         "lvscf",

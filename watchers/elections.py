@@ -6,30 +6,34 @@ are asked. Whoever owns this is told which group became active or inactive; the 
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clusterd import election
 from clusterd.clock import boottime_s
-from clusterd.election import Action, Answer, AskPeers, Claim, Configured, Member, State
+from clusterd.election import Configured, Fast, LockSeen, Member, State
 from clusterd.errors import ClusterdError
+from clusterd.groups import groups, priority
 from clusterd.keys import Keys
-from clusterd.model import Cluster
+from clusterd.model import DEFAULT_GROUP, Cluster
+from clusterd.reports import ALL, Switchover, switchover
 from clusterd.store.contract import Store
 from watchers import feeds
+from watchers.deeds import Deeds
+from watchers.events import Events
 from watchers.feeds import Locks
+from watchers.holding import Taken
 from watchers.last_good import write_atomically
-from watchers.lock import Lock
 from watchers.peers import Peers
+from watchers.takeovers import Takeovers
 from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
+TICK_S = 0.1
 FIRST_READ_S = 1.5  # how long a lease from before a restart is asked for before the kernel is touched
-HANDOVER_S = 2.0  # how long etcd is waited for when stopping
-DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,21 @@ class About:
     event: election.Event
 
 
-Event = election.Event | About | Locks
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The switchovers that are in force, by group."""
+
+    by_group: Mapping[str, Switchover]
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """The routers that are in a pause, or `all`."""
+
+    routers: frozenset[str]
+
+
+Event = election.Event | About | Locks | Orders | Pauses
 
 
 class Elections:
@@ -50,15 +68,27 @@ class Elections:
     """
 
     def __init__(
-        self, me: str, store: Store, keys: Keys, put: Callable[[Event], None], changed: Callable[[str], None]
+        self,
+        me: str,
+        store: Store,
+        keys: Keys,
+        events: Events,
+        put: Callable[[Event], None],
+        changed: Callable[[str], None],
     ) -> None:
         self._me, self._store, self._keys, self._put, self._changed = me, store, keys, put, changed
         self._tasks = Tasks()
-        self._states = {DEFAULT: election.start(me, State(me).ttl_s, boottime_s())}
+        self._states = {DEFAULT_GROUP: election.start(me, State(me).ttl_s, boottime_s())}
+        self._leaving: set[str] = set()
         self._since: dict[str, str] = {}
+        self._locks: Locks | None = None
+        self._orders: Mapping[str, Switchover] = {}
+        self._paused = False
         self._lease_file = Path()
-        self._timing = Cluster().settings.heartbeat
-        self._peers = Peers(me, lambda event: put(About(DEFAULT, event)))
+        self._beat = Cluster().settings.heartbeat
+        self._peers = Peers(me, lambda group, event: put(About(group, event)))
+        takeovers = Takeovers(me, store, keys, events)
+        self._deeds = Deeds(me, store, keys, self._peers, takeovers, lambda group, event: put(About(group, event)))
 
     # --- what others ask ------------------------------------------------------------------------------------------
 
@@ -68,33 +98,24 @@ class Elections:
         return frozenset(group for group, state in self._states.items() if state.acting)
 
     @property
-    def lease_id(self) -> int:
-        """This router's lease, 0 while it has none."""
-        return self._default.lease_id
+    def states(self) -> Mapping[str, State]:
+        """The state of every group's election."""
+        return self._states
 
     @property
-    def stopping(self) -> bool:
-        """Whether this router is to end."""
-        return self._default.stopping
+    def own(self) -> State:
+        """The state of the group that is always there, for what all groups share: the lease, stopping, readiness."""
+        return self._states[DEFAULT_GROUP]
 
     @property
-    def ready(self) -> bool:
-        """Whether the elections were told that this router could serve."""
-        return self._default.ready
-
-    @property
-    def _default(self) -> State:
-        return self._states[DEFAULT]
+    def tick_s(self) -> float:
+        """How often the elections want to know that time passes."""
+        return min(TICK_S, self._beat.fast.interval_ms / 1000) if self._beat.fast else TICK_S
 
     def active_until(self, group: str) -> float:
         """Return until when this router may act for a group; a moment in the past where it may not."""
         state = self._states.get(group)
         return election.active_until(state) if state else float("-inf")
-
-    def token(self, group: str) -> int:
-        """Return the fencing token of a group's lock, 0 where it is not ours."""
-        state = self._states.get(group)
-        return state.token if state else 0
 
     def since(self, group: str) -> str:
         """Return since when this router has had its role in a group, UTC."""
@@ -106,8 +127,18 @@ class Elections:
         """Go on with the lease of before a restart, or begin without; then keep it and watch the locks for ever."""
         self._lease_file = lease_file
         inherited = await self._inherit()
-        self._tasks.supervise("lease", lambda: feeds.lease(self._store, inherited, self._refreshing, self._put))
-        self._tasks.supervise("locks", lambda: feeds.locks(self._store, self._keys.active_prefix, self._put))
+        store, keys, put = self._store, self._keys, self._put
+
+        def ordered(values: Mapping[str, bytes]) -> None:
+            put(Orders({group: switchover(group, value) for group, value in values.items()}))
+
+        def paused(values: Mapping[str, bytes]) -> None:
+            put(Pauses(frozenset(values)))
+
+        self._tasks.supervise("lease", lambda: feeds.lease(store, inherited, self._refreshing, put))
+        self._tasks.supervise("locks", lambda: feeds.locks(store, keys, put))
+        self._tasks.supervise("switchovers", lambda: feeds.values(store, keys.switchover_prefix, ordered))
+        self._tasks.supervise("pauses", lambda: feeds.values(store, keys.pause_prefix, paused))
 
     async def end(self) -> None:
         """Stop all that runs here; the locks stay as they are."""
@@ -116,15 +147,8 @@ class Elections:
 
     async def hand_over(self) -> None:
         """Give the locks away, once the addresses are gone, and take our own keys along."""
-        try:
-            async with asyncio.timeout(HANDOVER_S):
-                for group, state in self._states.items():
-                    if state.token:
-                        await self._lock(group).give_away(state.token)
-                if self.lease_id:
-                    await self._store.revoke(self.lease_id)
-        except (TimeoutError, ClusterdError) as error:
-            log.warning("etcd was not told of the hand-over, the lease will end by itself: %s", error)
+        tokens = {group: state.token for group, state in self._states.items() if state.token}
+        await self._deeds.hand_over(tokens, self.own.lease_id)
         self._lease_file.unlink(missing_ok=True)
 
     async def _inherit(self) -> int:
@@ -136,7 +160,7 @@ class Elections:
             lease_id = int(self._lease_file.read_text())
             async with asyncio.timeout(FIRST_READ_S):
                 lease = await self._store.refresh(lease_id)
-                locks = await feeds.read_locks(self._store, self._keys.active_prefix)
+                locks = await feeds.read_locks(self._store, self._keys)
         except (OSError, ValueError, TimeoutError, ClusterdError):
             return 0
         if lease.ttl_s <= 0:
@@ -150,9 +174,13 @@ class Elections:
 
     async def configure(self, cluster: Cluster, secret: bytes) -> None:
         """Follow another configuration. Raises OSError where the port for the other routers cannot be used."""
-        beat = self._timing = cluster.settings.heartbeat
-        members = tuple(Member(name, router.priority) for name, router in cluster.routers.items())
-        self.take(Configured(members, cluster.settings.on_store_loss, beat.deadtime_s))
+        beat = self._beat = cluster.settings.heartbeat
+        wanted = groups(cluster)
+        self._leave(set(self._states) - set(wanted))
+        for group in wanted:
+            if group not in self._states or group in self._leaving:
+                self._join(group)
+            self._step(group, _configured(cluster, group))
         others = {
             name: [str(address) for address in (router.private, router.public) if address]
             for name, router in cluster.routers.items()
@@ -160,14 +188,46 @@ class Elections:
         }
         await self._peers.configure(secret, others, beat.port)
 
+    def _leave(self, gone: set[str]) -> None:
+        """Give the locks of groups away that the configuration does not have any more."""
+        for group in gone - self._leaving:
+            self._leaving.add(group)
+            self._step(group, election.Stop())
+
+    def _join(self, group: str) -> None:
+        """Begin the election of a group: what we may have promised in it before counts as if we had restarted."""
+        own = self.own
+        self._leaving.discard(group)
+        self._states[group] = replace(
+            election.start(self._me, own.ttl_s, boottime_s()),
+            lease_id=own.lease_id,
+            lease_until_s=own.lease_until_s,
+            ready=own.ready,
+            ready_since_s=own.ready_since_s,
+            paused=own.paused,
+            stopping=own.stopping,
+        )
+        self._order(group)
+        seen = self._locks.of(group) if self._locks else None
+        if seen:
+            self._step(group, seen)
+
     def take(self, event: Event) -> None:
         """Let an event happen: to one group's election, or to all."""
         match event:
             case Locks():
-                for group in self._states:
+                self._locks = event if event.whole or not self._locks else _with(self._locks, event)
+                for group in tuple(self._states):
                     seen = event.of(group)
                     if seen:
                         self._step(group, seen)
+            case Orders(by_group):
+                self._orders = by_group
+                for group in self._states:
+                    self._order(group)
+            case Pauses(routers):
+                for group in self._states:
+                    self._step(group, election.Paused(not routers.isdisjoint((ALL, self._me))))
             case About(group, inner):
                 if group in self._states:
                     self._step(group, inner)
@@ -175,35 +235,29 @@ class Elections:
                 for group in tuple(self._states):
                     self._step(group, event)
 
+    def taken(self, taken: Taken) -> None:
+        """Take note that a group's addresses were announced."""
+        self._tasks.spawn(self._deeds.took(taken))
+
+    def _order(self, group: str) -> None:
+        order = self._orders.get(group)
+        self._step(group, election.Switchover(order.to, order.token) if order else election.Switchover("", 0))
+
     def _step(self, group: str, event: election.Event) -> None:
         before = self._states[group]
         after, actions = election.step(before, event, boottime_s())
         self._states[group] = after
         for action in actions:
-            self._perform(group, action)
-        if group == DEFAULT and after.lease_id != before.lease_id:
+            self._tasks.spawn(self._deeds.do(group, action, after, self._orders.get(group)))
+        if group == DEFAULT_GROUP and after.lease_id != before.lease_id:
             self._tasks.spawn(self._remember_lease(after.lease_id))
         if after.acting != before.acting:
-            role = "active" if after.acting else "not active"
-            log.info("this router is %s in group %s now (token %d)", role, group, after.token)
+            self._deeds.role_changed(group, after)
             self._since[group] = _utc()
             self._changed(group)
-
-    def _perform(self, group: str, action: Action) -> None:
-        match action:
-            case Claim(lease_id):
-                self._tasks.spawn(self._claim(group, lease_id))
-            case AskPeers():
-                self._peers.ask(action)
-            case Answer():
-                self._peers.answer(action)
-
-    async def _claim(self, group: str, lease_id: int) -> None:
-        for event in await self._lock(group).claim(lease_id):
-            self._put(About(group, event))
-
-    def _lock(self, group: str) -> Lock:
-        return Lock(self._store, self._keys.active(group), self._me)
+        if group in self._leaving and not after.token and not after.acting:
+            self._leaving.discard(group)
+            del self._states[group]
 
     async def _remember_lease(self, lease_id: int) -> None:
         try:
@@ -212,8 +266,26 @@ class Elections:
             log.warning("%s: %s", self._lease_file, error)
 
     def _refreshing(self) -> tuple[int, float]:
-        beat = self._timing
+        beat = self._beat
         return beat.deadtime_s, min(beat.keepalive_s, beat.deadtime_s / 3)
+
+
+def _configured(cluster: Cluster, group: str) -> Configured:
+    settings, fast = cluster.settings, cluster.settings.heartbeat.fast
+    return Configured(
+        members=tuple(Member(name, priority(cluster, group, name)) for name in cluster.routers),
+        policy=settings.on_store_loss,
+        ttl_s=settings.heartbeat.deadtime_s,
+        preempt_after_s=settings.preempt_after_s,
+        fast=Fast(fast.interval_ms / 1000, fast.misses) if fast else None,
+    )
+
+
+def _with(known: Locks, news: Locks) -> Locks:
+    """Return what is known of all locks after some of them changed."""
+    seen = {**known.seen, **news.seen}
+    held: dict[str, LockSeen] = {group: replace(lock, revision=news.revision) for group, lock in seen.items()}
+    return Locks(news.revision, held, former=known.former)
 
 
 def _utc() -> str:

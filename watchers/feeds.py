@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clusterd import configuration
 from clusterd.configuration import Committed
@@ -16,7 +16,7 @@ from clusterd.election import LeaseSeen, LockSeen, StoreReplaced
 from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Deleted, Snapshot, Store
-from watchers.lock import lock_seen
+from watchers.lock import former, lock_seen
 
 log = logging.getLogger("clusterd.router")
 
@@ -69,31 +69,37 @@ async def lease(
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """The locks that were seen at a revision, by group. `whole` says that there are no others."""
+    """The locks that were seen at a revision, by group. `whole` says that there are no others.
+
+    `former` is who had them last, where that was read.
+    """
 
     revision: int
     seen: Mapping[str, LockSeen]
     whole: bool = True
+    former: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, group: str) -> LockSeen | None:
         """Return a group's lock, or None where nothing is said about it."""
-        free = LockSeen(self.revision, "") if self.whole else None
+        free = LockSeen(self.revision, "", former=self.former.get(group, "")) if self.whole else None
         return self.seen.get(group, free)
 
 
-def _listed_locks(prefix: str, snapshot: Snapshot) -> Locks:
-    found = {entry.key.removeprefix(prefix): lock_seen(snapshot.revision, entry) for entry in snapshot.entries}
-    return Locks(snapshot.revision, found)
-
-
-async def read_locks(store: Store, prefix: str) -> Locks:
+async def read_locks(store: Store, keys: Keys) -> Locks:
     """Return all locks by a linearizable read. Raises the store's errors."""
-    return _listed_locks(prefix, await store.snapshot(prefix))
+    snapshot = await store.snapshot(keys.active_prefix, keys.last_prefix)
+    seen, before = {}, {}
+    for entry in snapshot.entries:
+        if entry.key.startswith(keys.active_prefix):
+            seen[entry.key.removeprefix(keys.active_prefix)] = lock_seen(snapshot.revision, entry)
+        else:
+            before[entry.key.removeprefix(keys.last_prefix)] = former(entry.value).router
+    return Locks(snapshot.revision, seen, former=before)
 
 
-async def locks(store: Store, prefix: str, put: Callable[[Locks | StoreReplaced], None]) -> None:
-    """Tell whose the locks below `prefix` are, at every change."""
-    highest = 0
+async def locks(store: Store, keys: Keys, put: Callable[[Locks | StoreReplaced], None]) -> None:
+    """Tell whose the locks are, at every change."""
+    prefix, highest = keys.active_prefix, 0
 
     async def listed(snapshot: Snapshot) -> None:
         nonlocal highest
@@ -101,7 +107,7 @@ async def locks(store: Store, prefix: str, put: Callable[[Locks | StoreReplaced]
             log.error("etcd is at revision %d and was at %d: it was restored or replaced", snapshot.revision, highest)
             put(StoreReplaced())
         highest = snapshot.revision
-        put(_listed_locks(prefix, snapshot))
+        put(await read_locks(store, keys))
 
     async def changed(batch: Batch) -> None:
         nonlocal highest
@@ -111,6 +117,27 @@ async def locks(store: Store, prefix: str, put: Callable[[Locks | StoreReplaced]
             for change in batch.changes
         }
         put(Locks(batch.revision, seen, whole=False))
+
+    await follow(store, prefix, listed, changed)
+
+
+async def values(store: Store, prefix: str, put: Callable[[Mapping[str, bytes]], None]) -> None:
+    """Tell all that stands below a prefix, by name, at every change."""
+    there: dict[str, bytes] = {}
+
+    async def listed(snapshot: Snapshot) -> None:
+        there.clear()
+        there.update({entry.key.removeprefix(prefix): entry.value for entry in snapshot.entries})
+        put(dict(there))
+
+    async def changed(batch: Batch) -> None:
+        for change in batch.changes:
+            name = change.key.removeprefix(prefix)
+            if isinstance(change, Deleted):
+                there.pop(name, None)
+            else:
+                there[name] = change.value
+        put(dict(there))
 
     await follow(store, prefix, listed, changed)
 

@@ -4,14 +4,16 @@ Long work goes in slices, so that the addresses' lifetimes are renewed in betwee
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import TypeVar
 
 from clusterd.dataplane.contract import DataPlane
 from clusterd.plan import plan
-from clusterd.plane import Address, Failure, Operation, Plane, Scope, applied
+from clusterd.plane import Address, AddressKey, Failure, Operation, Plane, Scope, applied
 
 SLICE = 500  # operations between two chances for others
 _T = TypeVar("_T")
@@ -30,6 +32,23 @@ class Convergence:
     def converged(self) -> bool:
         """Whether the kernel now is what it should be."""
         return not self.failures and not self.left
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Which group a floating address is of, and until when this router may have the addresses of a group."""
+
+    until_s: Callable[[str], float]
+    groups: Mapping[AddressKey, str]
+
+    def group(self, operation: Operation) -> str:
+        """Return the group of an operation, "" for what is no floating address of ours."""
+        item = operation.item
+        return self.groups.get(item.key, "") if isinstance(item, Address) else ""
+
+    def of(self, operation: Operation) -> float:
+        """Return until when what an operation brings may stay."""
+        return self.until_s(self.group(operation))
 
 
 class KernelWriter:
@@ -57,7 +76,7 @@ class KernelWriter:
         self._known = (scope, actual)
         return actual
 
-    async def converge(self, wanted: Plane, scope: Scope, until_s: Callable[[], float], look: bool) -> Convergence:
+    async def converge(self, wanted: Plane, scope: Scope, deadlines: Deadlines, look: bool) -> Convergence:
         """Make the kernel what is wanted within the scope. Raises ApplyError.
 
         `look` says to read the kernel first instead of trusting the last reading. Whatever was written is read back.
@@ -71,7 +90,9 @@ class KernelWriter:
         self._known = None
         failures: list[Failure] = []
         for start in range(0, len(operations), SLICE):
-            failures += await self._apply(operations[start : start + SLICE], until_s)
+            for _, run in groupby(operations[start : start + SLICE], deadlines.group):
+                one_group = tuple(run)
+                failures += await self._apply(one_group, partial(deadlines.of, one_group[0]))
         actual = await self.read(scope)
         return Convergence(operations, tuple(failures), plan(actual, wanted), actual)
 

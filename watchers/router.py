@@ -20,15 +20,20 @@ from clusterd import election
 from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.errors import ApplyError, ConfigError
+from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
-from clusterd.model import Cluster
+from clusterd.model import DEFAULT_GROUP, Cluster
+from clusterd.plane import Address
+from clusterd.readiness import Found, readiness
 from clusterd.store.contract import Store
 from watchers import feeds, publisher
 from watchers.applied_times import AppliedTimes
 from watchers.configuration_follower import ConfigurationFollower
-from watchers.elections import DEFAULT, HANDOVER_S, Elections
+from watchers.deeds import HANDOVER_S
+from watchers.elections import About, Elections
 from watchers.elections import Event as ElectionEvent
+from watchers.events import Events
 from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
@@ -37,13 +42,11 @@ from watchers.prober_link import ProberLink
 from watchers.prober_messages import Identity, Report, targets, trusted
 from watchers.problems import Problems
 from watchers.publisher import Publisher
-from watchers.status import Status, notices
+from watchers.status import Status, notices, shares
 from watchers.tasks import Tasks
 from watchers.undoer import Undoer
 
 log = logging.getLogger("clusterd.router")
-
-TICK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ class Router:
         self._events: asyncio.Queue[_Event] = asyncio.Queue()
         self._tasks, self._problems = Tasks(), Problems()
         self._over = asyncio.Event()
-        self._elections = Elections(name, store, keys, self._events.put_nowait, self._role_changed)
+        self._happened = Events(name, store, keys)
+        self._elections = Elections(name, store, keys, self._happened, self._events.put_nowait, self._role_changed)
+        self._not_ready: tuple[str, ...] = ("it has just started",)
         self._handing_over = False
         self._considering = asyncio.Lock()
         self._followed: LastGood | None = None
@@ -80,8 +85,9 @@ class Router:
         self._kernel = KernelFollower(
             writer,
             self._wanted,
-            lambda: self._elections.active_until(DEFAULT),
+            self._elections.active_until,
             lambda: self._events.put_nowait(_Settled()),
+            self._elections.taken,
             self._problems,
             self._tasks,
         )
@@ -118,6 +124,7 @@ class Router:
             self._kernel.changed()
         put = self._events.put_nowait
         self._tasks.supervise("commits", lambda: feeds.commits(self._store, self._keys, put))
+        self._tasks.supervise("events", self._happened.run)
         self._tasks.supervise("publisher", self._publisher.run)
         self._tasks.supervise("applied times", self._applied.run)
         self._tasks.supervise("pending commits", self._undoer.watch)
@@ -138,7 +145,7 @@ class Router:
 
     async def _clock(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._elections.tick_s)
             self._events.put_nowait(election.Tick())
 
     async def _decide(self) -> None:
@@ -160,6 +167,7 @@ class Router:
             case election.Stop():
                 self._stop(event)
             case election.Tick():
+                self._look_whether_ready()
                 self._elections.take(event)
                 self._kernel.tick()
             case election.LeaseSeen():
@@ -172,39 +180,58 @@ class Router:
 
     def _stop(self, event: election.Stop) -> None:
         self._elections.take(event)
-        self._kernel.let_go(wish.floating(self._followed.cluster) if self._followed else ())
-        self._kernel.look()
+        for group in tuple(self._elections.states):
+            self._kernel.let_go(group, self._floating(group))
         self._tasks.spawn(self._end_anyway() if self._followed else self._hand_over())
 
     def _settled(self) -> None:
         self._tasks.spawn(self._configuration.save())
         self._applied.done(self._kernel.applied_number)
-        if self._elections.stopping and self._kernel.without_addresses and not self._handing_over:
+        clear = [group for group in self._elections.states if self._kernel.clear_of(group)]
+        if not self._elections.own.stopping:
+            for group in clear:
+                self._elections.take(About(group, election.Cleared()))
+        elif len(clear) == len(self._elections.states) and not self._handing_over:
             self._handing_over = True
             self._tasks.spawn(self._hand_over())
-        ready = self._ready()
-        if ready != self._elections.ready:
+        self._look_whether_ready()
+
+    def _look_whether_ready(self) -> None:
+        self._not_ready = self._why_not_ready()
+        ready = not self._not_ready
+        if ready != self._elections.own.ready:
             self._elections.take(election.Ready(ready))
 
-    def _ready(self) -> bool:
-        """Whether this router could serve: its kernel is as the last commit wants, and every server was checked."""
-        if not self._followed or not self._kernel.converged:
-            return False
-        checked = len(self._prober.verdicts) == self._checked
-        return checked and self._kernel.applied_number == self._configuration.seen_number
+    def _why_not_ready(self) -> tuple[str, ...]:
+        if not self._followed:
+            return ("there is no configuration",)
+        sync = self._followed.cluster.settings.sync
+        found = Found(
+            head=self._configuration.seen_number,
+            applied=self._kernel.applied_number,
+            converged=self._kernel.converged,
+            unchecked=self._checked - len(self._prober.verdicts),
+            active=bool(self._elections.active),
+            sync_since_s=self._kernel.sync_since_s,
+            window_s=sync.window_s if sync else None,
+        )
+        return readiness(found, boottime_s())
 
     # --- the elections --------------------------------------------------------------------------------------------
 
-    def _role_changed(self, _: str) -> None:
-        if self._elections.active:
-            self._take_over()
+    def _role_changed(self, group: str) -> None:
+        if group in self._elections.active:
+            self._take_over(group)
         else:
-            self._kernel.let_go(wish.floating(self._followed.cluster) if self._followed else ())
+            self._kernel.let_go(group, self._floating(group))
         self._kernel.changed()
 
-    def _take_over(self) -> None:
+    def _take_over(self, group: str) -> None:
         cluster = self._followed.cluster if self._followed else Cluster()
-        self._kernel.take_over(wish.floating(cluster), wish.sync_daemons(cluster, sending=True).values())
+        self._kernel.take_over(group, self._floating(group), wish.sync_daemons(cluster, sending=True).values())
+
+    def _floating(self, group: str) -> tuple[Address, ...]:
+        return wish.floating(self._followed.cluster, {group}) if self._followed else ()
 
     # --- the configuration ----------------------------------------------------------------------------------------
 
@@ -222,8 +249,8 @@ class Router:
         wanted = targets(cluster, {} if self._followed else await self._trusted(cluster))
         await self._prober.watch(wanted)
         self._checked, self._followed = len(wanted), good
-        if self._elections.active:
-            self._take_over()
+        for group in self._elections.active & set(groups(cluster)):
+            self._take_over(group)
         try:
             await self._elections.configure(cluster, good.secret)
             self._problems.about("peers")
@@ -249,18 +276,22 @@ class Router:
             return None
         cluster = self._followed.cluster
         up = {identity: verdict.up for identity, verdict in self._prober.verdicts.items()}
-        plane = wish.desired(cluster, up, bool(self._elections.active))
+        plane = wish.desired(cluster, up, self._elections.active)
         plane |= wish.sync_daemons(cluster, self._kernel.carrying)
-        return Wanted(self._followed.number, plane, wish.scope(cluster))
+        owners = {address.key: group for address, group in wish.carried(cluster).items()}
+        return Wanted(self._followed.number, plane, wish.scope(cluster), owners)
 
     def _status(self) -> Status:
         return Status(
             role="active" if self._elections.active else "backup",
-            since=self._elections.since(DEFAULT),
-            token=self._elections.token(DEFAULT),
+            since=self._elections.since(DEFAULT_GROUP),
+            token=self._elections.own.token,
+            groups=shares(self._elections.states, self._elections.since),
             head=self._configuration.seen_number,
             applied=self._kernel.applied_number,
             converged=self._kernel.converged,
+            ready=not self._not_ready,
+            not_ready=self._not_ready,
             problems=self._problems.all(),
         )
 
@@ -268,13 +299,14 @@ class Router:
         """Return what this router knows, for whoever asks on this host; None while it follows nothing."""
         if not self._followed:
             return None
+        active = sorted(self._elections.active)
         return Sight(
             router=self._name,
             cluster_name=self._keys.cluster,
             followed=self._followed,
             status=self._status(),
-            tokens={group: self._elections.token(group) for group in sorted(self._elections.active)},
-            until_s=self._elections.active_until(DEFAULT),
+            tokens={group: self._elections.states[group].token for group in active},
+            until_s=max(map(self._elections.active_until, active), default=float("-inf")),
             heard_s=self._heard_s,
             verdicts=dict(self._prober.verdicts),
         )
@@ -282,7 +314,7 @@ class Router:
     def _publish(self) -> None:
         fields = self._status().fields()
         self._publisher.want("status", {self._keys.router(self._name): publisher.encoded(fields)})
-        self._publisher.under(self._elections.lease_id)
+        self._publisher.under(self._elections.own.lease_id)
 
     def _publish_health(self) -> None:
         self._publisher.want("health", publisher.health(self._keys, self._name, self._prober.verdicts))

@@ -1,9 +1,10 @@
 """What a router says of itself in its status key. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from clusterd.election import State
 from clusterd.model import Cluster
 from clusterd.plane import Failure, Operation
 
@@ -11,20 +12,41 @@ _MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a router is for one group of addresses."""
+
+    role: str  # active | backup
+    token: int
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """One router as others see it. `since` is when its role began, UTC."""
+    """One router as others see it: active where it is so in any group; `since` and `token` are of group `default`."""
 
     role: str  # active | backup
     since: str
     token: int
+    groups: Mapping[str, Share]
     head: int
     applied: int
     converged: bool
+    ready: bool
+    not_ready: tuple[str, ...]  # why not
     problems: tuple[str, ...]
 
     def fields(self) -> dict[str, Any]:
         """Return the fields under their stable names."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"groups": {group: asdict(share) for group, share in self.groups.items()}}
+
+
+def shares(states: Mapping[str, State], since: Callable[[str], str]) -> dict[str, Share]:
+    """Return what a router is for each group, from the states of its elections and since when it has been that."""
+    return {
+        group: Share("active" if state.acting else "backup", state.token, since(group))
+        for group, state in states.items()
+    }
 
 
 def kernel_problems(failures: Iterable[Failure], left: Iterable[Operation]) -> tuple[str, ...]:

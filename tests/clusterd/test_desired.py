@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, scope, service_key, sync_daemons
+from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, floating, scope, service_key, sync_daemons
 from clusterd.document import from_data
+from clusterd.groups import groups
 from clusterd.model import Cluster
 from clusterd.plan import plan
 from clusterd.plane import (
@@ -40,11 +41,13 @@ def cluster(settings: Mapping[str, Any] | None = None, **virtual: Any) -> Cluste
 
 
 def of(kind: type[Item], wanted: Cluster, up: Mapping[ServerId, bool], active: bool = False) -> list[str]:
-    return sorted(str(item) for item in desired(wanted, up, active).values() if isinstance(item, kind))
+    return sorted(
+        str(item) for item in desired(wanted, up, groups(wanted) if active else ()).values() if isinstance(item, kind)
+    )
 
 
 def pool(wanted: Cluster, up: Mapping[ServerId, bool]) -> dict[str, int]:
-    items = desired(wanted, up, active=False).values()
+    items = desired(wanted, up).values()
     return {str(item.key.address): item.weight for item in items if isinstance(item, Destination)}
 
 
@@ -172,11 +175,22 @@ def test_a_disabled_virtual_server_has_no_service_and_no_address_but_stays_ours(
 
 def test_only_the_active_router_has_the_addresses_and_that_is_all_the_difference() -> None:
     whole = cluster({"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}})
-    passive, active = desired(whole, UP, active=False), desired(whole, UP, active=True)
+    passive, active = desired(whole, UP), desired(whole, UP, groups(whole))
     assert [str(operation) for operation in plan(passive, active)] == [
         "add address 192.168.1.254/24 on eth1",
         "add address 1.2.3.1/24 on eth0",
     ]
+
+
+def test_a_router_has_the_addresses_of_the_groups_in_which_it_is_active() -> None:
+    gateway = {"address": "192.168.1.254/24", "interface": "eth1"}
+    whole = cluster({"groups": {"shop": {"nat_router": gateway}, "mail": {}}}, group="shop")
+    shop = ["192.168.1.254/24 on eth1", "1.2.3.1/24 on eth0"]
+    assert [f"{address.address} on {address.interface}" for address in floating(whole, {"shop"})] == shop
+    assert floating(whole, {"default", "mail"}) == ()
+    assert floating(whole) == floating(whole, groups(whole))
+    found = [item for item in desired(whole, UP, {"shop"}).values() if isinstance(item, Address)]
+    assert tuple(found) == floating(whole, {"shop"})
 
 
 def test_masquerading_is_one_sorted_table_or_none() -> None:
@@ -211,7 +225,7 @@ def verdicts(wanted: Cluster) -> st.SearchStrategy[dict[ServerId, bool]]:
 @given(st.data(), clusters(), st.booleans())
 def test_all_that_is_desired_is_in_the_scope(data: st.DataObject, wanted: Cluster, active: bool) -> None:
     ours = scope(wanted)
-    for item in desired(wanted, data.draw(verdicts(wanted)), active).values():
+    for item in desired(wanted, data.draw(verdicts(wanted)), groups(wanted) if active else ()).values():
         match item:
             case Service(key=key):
                 assert key.address in ours.vips
@@ -227,7 +241,7 @@ def test_every_destination_has_its_service_and_its_place_in_the_configuration(
     data: st.DataObject, wanted: Cluster
 ) -> None:
     up = data.draw(verdicts(wanted))
-    whole = desired(wanted, up, active=True)
+    whole = desired(wanted, up, groups(wanted))
     assert all(setting.key in whole for setting in SYSCTLS)
     known = {destination_key(v, label): up.get((n, label)) for n, v in wanted.virtuals.items() for label in v.servers}
     sorry = {v.sorry_server for v in wanted.virtuals.values()}
@@ -241,7 +255,7 @@ def test_every_destination_has_its_service_and_its_place_in_the_configuration(
 @settings(deadline=None)
 @given(st.data(), clusters())
 def test_a_verdict_changes_destinations_only(data: st.DataObject, wanted: Cluster) -> None:
-    before, after = (desired(wanted, data.draw(verdicts(wanted)), active=True) for _ in range(2))
+    before, after = (desired(wanted, data.draw(verdicts(wanted)), groups(wanted)) for _ in range(2))
     operations = plan(before, after)
     assert all(isinstance(operation.item, Destination) for operation in operations)
     assert {operation.verb for operation in operations} <= {Verb.ADD, Verb.SET, Verb.DELETE}

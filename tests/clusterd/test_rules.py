@@ -164,3 +164,31 @@ def test_only_nat_changes_the_port(way: str) -> None:
 def test_nat_changes_the_port_also_where_the_cluster_forwards_otherwise() -> None:
     server = {"address": "10.0.0.1", "port": 81, "forwarding": "nat"}
     assert broken({"a": {"servers": {"x": server}}}, cluster={"forwarding": "direct"}) == []
+
+
+def test_groups_and_routers_that_are_named_are_there() -> None:
+    settings = {"groups": {"default": {}, "shop": {"priorities": {"a": 1, "nobody": 2}}}}
+    routers = {"a": {"public": "1.2.3.2"}}
+    assert broken(
+        {"web": {"group": "shop"}, "ftp": {"port": 21, "group": "shap"}}, routers=routers, cluster=settings
+    ) == [
+        "cluster/groups/default: is always there: its gateway is cluster/nat_router, "
+        "its priorities are the routers' own",
+        "cluster/groups/shop/priorities/nobody: there is no router nobody",
+        "virtuals/ftp/group: there is no group shap; there are: default, shop",
+        "virtuals/ftp/group: 1.2.3.1 is in group shop by virtuals/web; one address is in one group",
+    ]
+
+
+def test_a_floating_address_is_in_one_group() -> None:
+    settings = {"nat_router": GATEWAY, "groups": {"shop": {"nat_router": GATEWAY}}}
+    assert broken({"a": {}, "b": {"port": 81, "group": "shop"}}, cluster=settings) == [
+        "cluster/groups/shop/nat_router/address: 10.0.0.254 is in group default by cluster/nat_router; "
+        "one address is in one group",
+        "virtuals/b/group: 1.2.3.1 is in group default by virtuals/a; one address is in one group",
+    ]
+
+
+def test_fast_failover_is_faster_than_the_lease() -> None:
+    settings = {"heartbeat": {"deadtime_s": 3, "fast": {"interval_ms": 1000, "misses": 3}}}
+    assert broken(cluster=settings) == ["cluster/heartbeat/fast: 3 times 1000 ms is not faster than deadtime_s (3)"]

@@ -37,7 +37,7 @@ def test_every_cluster_is_one_line_a_service_and_one_a_destination(given: Cluste
     rendering = render(given)
     assert rendering == render(given)
     up = {(name, label): True for name, virtual in given.virtuals.items() for label in virtual.servers}
-    table = list(desired(given, up, active=True).values())
+    table = list(desired(given, up).values())
     written = rendering.text.splitlines()
     assert sum(line.startswith("-A ") for line in written) == sum(isinstance(item, Service) for item in table)
     assert sum(line.startswith("-a ") for line in written) == sum(isinstance(item, Destination) for item in table)

@@ -7,12 +7,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchers.envelope import LARGEST_BYTES, Question, Reply, seal, unseal
+from watchers.envelope import LARGEST_BYTES, Message, Question, Reply, Sign, seal, unseal
 
 KEY = b"the routers' common key"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=63)
-MESSAGES = st.builds(Question, TEXT, TEXT, st.integers(0, 2**63), st.floats(0, 3600)) | st.builds(
-    Reply, TEXT, TEXT, st.booleans()
+NUMBERS = st.integers(0, 2**63)
+MESSAGES: st.SearchStrategy[Message] = (
+    st.builds(Question, TEXT, TEXT, TEXT, NUMBERS, st.floats(0, 3600))
+    | st.builds(Reply, TEXT, TEXT, TEXT, st.booleans())
+    | st.builds(Sign, TEXT, TEXT, NUMBERS, NUMBERS)
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
@@ -28,18 +31,18 @@ def forged(body: bytes) -> bytes:
 
 @settings(deadline=None)
 @given(MESSAGES)
-def test_what_is_sealed_is_read_again(message: Question | Reply) -> None:
+def test_what_is_sealed_is_read_again(message: Message) -> None:
     assert unseal(seal(message, KEY), KEY) == message
 
 
 def test_a_message_of_the_longest_names_fits_into_a_datagram() -> None:
-    longest = Question("z" * 63, "f" * 16, 2**63, 1800.123456789)
+    longest = Question("z" * 63, "g" * 63, "f" * 16, 2**63, 1800.123456789)
     assert len(seal(longest, KEY)) <= LARGEST_BYTES
 
 
 @settings(deadline=None)
 @given(MESSAGES, st.binary(max_size=40))
-def test_another_key_is_not_heard_and_no_key_neither(message: Question | Reply, key: bytes) -> None:
+def test_another_key_is_not_heard_and_no_key_neither(message: Message, key: bytes) -> None:
     if key != KEY:
         assert unseal(seal(message, KEY), key) is None
     assert unseal(seal(message, b""), b"") is None
@@ -47,7 +50,7 @@ def test_another_key_is_not_heard_and_no_key_neither(message: Question | Reply, 
 
 @settings(deadline=None)
 @given(MESSAGES, st.data())
-def test_an_altered_byte_is_noticed(message: Question | Reply, data: st.DataObject) -> None:
+def test_an_altered_byte_is_noticed(message: Message, data: st.DataObject) -> None:
     datagram = bytearray(seal(message, KEY))
     position = data.draw(st.integers(0, len(datagram) - 1))
     datagram[position] ^= data.draw(st.integers(1, 255))
@@ -63,9 +66,18 @@ def test_no_bytes_make_it_raise(datagram: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(JSON, st.sampled_from(["question", "reply", 1]), st.booleans())
+@given(JSON, st.sampled_from(["question", "reply", "sign", 1]), st.booleans())
 def test_no_message_of_somebody_with_the_key_makes_it_raise(value: Any, kind: Any, whole: bool) -> None:
-    fields = {"kind": kind, "sender": value, "name": value, "number": value, "for_s": value, "agreed": value}
+    fields = {
+        "kind": kind,
+        "token": value,
+        "group": value,
+        "sender": value,
+        "name": value,
+        "number": value,
+        "for_s": value,
+        "agreed": value,
+    }
     message = unseal(forged(json.dumps(fields if whole else value).encode()), KEY)
     assert message is None or whole
     if isinstance(message, Reply):
@@ -73,6 +85,6 @@ def test_no_message_of_somebody_with_the_key_makes_it_raise(value: Any, kind: An
 
 
 def test_numbers_too_large_and_brackets_too_deep_are_not_read() -> None:
-    fields = {"kind": "question", "sender": "r1", "name": "q", "for_s": 1}
+    fields = {"kind": "question", "sender": "r1", "group": "default", "name": "q", "for_s": 1}
     assert unseal(forged(json.dumps({**fields, "number": float("inf")}).encode()), KEY) is None
     assert unseal(forged(b"[" * 100_000), KEY) is None

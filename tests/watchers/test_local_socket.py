@@ -32,7 +32,16 @@ from watchers.status import Status
 CLUSTER = manual()
 WEB = CLUSTER.virtuals["web"]
 STATUS = Status(
-    role="active", since="2026-01-31T10:00:00.000Z", token=7, head=3, applied=3, converged=True, problems=("so dark",)
+    role="active",
+    since="2026-01-31T10:00:00.000Z",
+    token=7,
+    groups={},
+    head=3,
+    applied=3,
+    converged=True,
+    ready=True,
+    not_ready=(),
+    problems=("so dark",),
 )
 
 
