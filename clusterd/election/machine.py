@@ -124,7 +124,7 @@ def _told(state: State, event: Configured | Ready | Paused | Switchover | Stop, 
             return replace(state, paused=paused)
         case Switchover(to, token):
             return replace(state, hand_over=replace(state.hand_over, to=to, token=token))
-        case Stop():
+        case Stop():  # pragma: no branch - there is no other event
             return replace(state, stopping=True)
 
 

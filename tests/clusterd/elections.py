@@ -4,6 +4,7 @@ from clusterd.election import (
     Claim,
     Configured,
     Event,
+    Fast,
     LeaseSeen,
     LockSeen,
     Member,
@@ -26,6 +27,18 @@ class Router:
         self.state = start(name, ttl_s, 0.0)
         self.take(Configured(members or (ME, OTHER), policy, ttl_s))
         self.take(Ready(True))
+
+    def configure(self, *members: Member, preempt_after_s: float | None = None, fast: Fast | None = None) -> None:
+        policy, ttl_s = self.state.policy, self.state.ttl_s
+        self.take(Configured(members or self.state.members, policy, ttl_s, preempt_after_s, fast))
+
+    def beats(self, *at_s: float) -> tuple[object, ...]:
+        """Let its clock tick at these moments, its lease being fresh; return what it did."""
+        done: list[object] = []
+        for moment_s in at_s:
+            self.take(LeaseSeen(self.state.lease_id, TTL_S, moment_s), moment_s)
+            done += self.take(Tick(), moment_s)
+        return tuple(done)
 
     def take(self, event: Event, at_s: float | None = None) -> tuple[object, ...]:
         self.now_s = self.now_s if at_s is None else at_s
