@@ -5,6 +5,7 @@ floating addresses, so that taking over is adding addresses and nothing else.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from ipaddress import IPv4Address
 
 from clusterd.groups import gateways
 from clusterd.model import Cluster, Sync, Virtual, forwarding
@@ -13,6 +14,7 @@ from clusterd.plane import (
     AddressKey,
     Destination,
     DestinationKey,
+    Guard,
     Item,
     Key,
     Masquerade,
@@ -53,8 +55,7 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collec
     sorry server steps in when every enabled server is down or drained.
     """
     items: list[Item] = [*SYSCTLS]
-    if cluster.settings.masquerade:
-        items.append(Netfilter(tuple(sorted(Masquerade(m.source, m.interface) for m in cluster.settings.masquerade))))
+    items += netfilter(cluster)
     for name, virtual in cluster.virtuals.items():
         if virtual.enabled:
             items += _service(virtual)
@@ -79,6 +80,16 @@ def sync_daemons(cluster: Cluster, sending: bool) -> dict[Key, Item]:
 def _sync_daemon(sync: Sync, role: SyncRole) -> SyncDaemon:
     maxlen = sync.maxlen or _FRAME_BYTES - _HEADER_BYTES[sync.group.version]
     return SyncDaemon(role, sync.interface, sync.id, sync.group, sync.port, sync.ttl, maxlen)
+
+
+def netfilter(cluster: Cluster) -> tuple[Netfilter, ...]:
+    """Return our nft table, if anything is to be in it."""
+    masquerades = tuple(sorted(Masquerade(m.source, m.interface) for m in cluster.settings.masquerade))
+    places: dict[str, set[IPv4Address]] = {}
+    for address in floating(cluster):
+        places.setdefault(address.interface, set()).add(address.address.ip)
+    guards = tuple(Guard(interface, tuple(sorted(places[interface]))) for interface in sorted(places))
+    return (Netfilter(masquerades, guards),) if masquerades or guards else ()
 
 
 def service_key(virtual: Virtual) -> ServiceKey:

@@ -99,15 +99,30 @@ class Masquerade:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class Guard:
+    """Packets for these floating addresses, coming in where the addresses live, are never passed on.
+
+    Whoever sent them there has not heard yet that the address moved. Passing them on would make connection tracking
+    remember a connection that there is not; when the client uses its port again and this router has the address then,
+    IPVS takes the new connection for that one and drops its first packet, which costs the client a second
+    (ip_vs_core.c, ip_vs_in_hook: conn_reuse_mode).
+    """
+
+    interface: str
+    addresses: tuple[IPv4Address, ...]  # sorted
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class NetfilterKey:
     """There is one own nft table, replaced as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Netfilter:
-    """Our own nft table. `masquerades` is sorted; `intact` is false where a read-back found what we never write."""
+    """Our own nft table, everything sorted; `intact` is false where a read-back found what we never write."""
 
     masquerades: tuple[Masquerade, ...]
+    guards: tuple[Guard, ...] = ()  # one an interface
     intact: bool = True
 
     @property
@@ -116,8 +131,9 @@ class Netfilter:
         return NetfilterKey()
 
     def __str__(self) -> str:
-        rules = ", ".join(f"masquerade {m.source} out {m.interface}" for m in self.masquerades)
-        return f"nft table: {rules or 'empty'}{'' if self.intact else ' and foreign content'}"
+        rules = [f"masquerade {m.source} out {m.interface}" for m in self.masquerades]
+        rules += [f"guard {len(g.addresses)} floating addresses on {g.interface}" for g in self.guards]
+        return f"nft table: {', '.join(rules) or 'empty'}{'' if self.intact else ' and foreign content'}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

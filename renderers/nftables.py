@@ -1,7 +1,7 @@
 """A Cluster as a ruleset for `nft -f`: the table ``ip clusterd``, as a router has it.
 
-Loading it replaces that table in one transaction and touches no other, as the router does; where nothing is
-masqueraded, the table goes.
+Loading it replaces that table in one transaction and touches no other, as the router does; where there is
+nothing to say, the table goes.
 """
 
 from clusterd.desired import desired
@@ -14,8 +14,10 @@ from renderers.rendering import Rendering, fill
 def render(cluster: Cluster) -> Rendering:
     """Return the ruleset. The format can say all that there is, so there are no warnings."""
     table = desired(cluster, {}).get(NetfilterKey())
-    rules = [_rule(each) for each in table.masquerades] if isinstance(table, Table) else []
-    return Rendering(fill("nftables.j2", rules=rules), ())
+    if not isinstance(table, Table):
+        return Rendering(fill("nftables.j2", wanted=False), ())
+    rules = [_rule(each) for each in table.masquerades]
+    return Rendering(fill("nftables.j2", wanted=True, rules=rules, guards=table.guards), ())
 
 
 def _rule(masquerade: Masquerade) -> dict[str, object]:

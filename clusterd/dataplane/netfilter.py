@@ -7,25 +7,20 @@ is replaced.
 import json
 import subprocess
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from clusterd.errors import ApplyError
-from clusterd.plane import Failure, Masquerade, Netfilter, Operation, Verb
+from clusterd.plane import Failure, Guard, Masquerade, Netfilter, Operation, Verb
 
 TABLE = "clusterd"
-_CHAIN = "postrouting"
 _TIMEOUT_S = 10
 _TABLE: dict[str, Any] = {"family": "ip", "name": TABLE}
-_CHAIN_OBJECT = {
-    "family": "ip",
-    "table": TABLE,
-    "name": _CHAIN,
-    "type": "nat",
-    "hook": "postrouting",
-    "prio": 100,  # srcnat
-    "policy": "accept",
-}
+_ABOUT = {"family": "ip", "table": TABLE}
+_CHAINS = [
+    _ABOUT | {"name": "forward", "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"},
+    _ABOUT | {"name": "postrouting", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"},  # srcnat
+]
 
 
 def read() -> Netfilter | None:
@@ -53,34 +48,71 @@ def encode(verb: Verb, table: Netfilter) -> list[dict[str, Any]]:
     commands: list[dict[str, Any]] = [{"add": {"table": _TABLE}}, {"delete": {"table": _TABLE}}]
     if verb is Verb.DELETE:
         return commands
-    commands += [{"add": {"table": _TABLE}}, {"add": {"chain": _CHAIN_OBJECT}}]
-    commands += [{"add": {"rule": _rule(masquerade)}} for masquerade in table.masquerades]
-    return commands
+    commands += [{"add": {"table": _TABLE}}, *({"add": {"chain": chain}} for chain in _CHAINS)]
+    rules = [*map(_rule, table.guards), *map(_rule, table.masquerades)]
+    return commands + [{"add": {"rule": rule}} for rule in rules]
 
 
 def decode(objects: Sequence[dict[str, Any]]) -> Netfilter:
     """Return what a listing of our table says."""
-    masquerades: list[Masquerade] = []
-    intact = True
-    chains = [entry["chain"] for entry in objects if "chain" in entry]
-    if [{k: chain.get(k) for k in _CHAIN_OBJECT} for chain in chains] != [_CHAIN_OBJECT]:
-        intact = False
-    for entry in objects:
-        kind = next(iter(entry))
-        if kind == "rule":
-            masquerade = _masquerade(entry["rule"].get("expr", []))
-            masquerades += [masquerade] if masquerade else []
-            intact = intact and masquerade is not None
-        elif kind not in ("metainfo", "table", "chain"):
-            intact = False
-    return Netfilter(tuple(sorted(masquerades)), intact)
+    chains = [{key: entry["chain"].get(key) for key in _CHAINS[0]} for entry in objects if "chain" in entry]
+    rules = [_read(entry["rule"]) for entry in objects if "rule" in entry]
+    kinds = {next(iter(entry)) for entry in objects}
+    intact = chains == _CHAINS and None not in rules and kinds <= {"metainfo", "table", "chain", "rule"}
+    guards = sorted(rule for rule in rules if isinstance(rule, Guard))
+    masquerades = sorted(rule for rule in rules if isinstance(rule, Masquerade))
+    return Netfilter(tuple(masquerades), tuple(guards), intact)
 
 
-def _rule(masquerade: Masquerade) -> dict[str, Any]:
-    return {"family": "ip", "table": TABLE, "chain": _CHAIN, "expr": _expressions(masquerade)}
+def _rule(rule: Masquerade | Guard) -> dict[str, Any]:
+    if isinstance(rule, Guard):
+        return _ABOUT | {"chain": "forward", "expr": _guarding(rule)}
+    return _ABOUT | {"chain": "postrouting", "expr": _masquerading(rule)}
 
 
-def _expressions(masquerade: Masquerade) -> list[dict[str, Any]]:
+def _read(rule: Any) -> Masquerade | Guard | None:
+    """Return what would be written as this rule, if anything would."""
+    try:
+        rule = rule | {"expr": _in_order(rule["expr"])}
+        of_chain = _guard if rule["chain"] == "forward" else _masquerade
+        found: Masquerade | Guard = of_chain(rule["expr"])
+        written = _rule(found)
+    except (LookupError, TypeError, ValueError):
+        return None
+    return found if written == {key: rule.get(key) for key in written} else None
+
+
+def _in_order(expressions: Any) -> Any:
+    """Return the expressions with a set of addresses in order: nft lists it in one of its own."""
+    match = expressions[1]["match"]
+    if not isinstance(match["right"], dict) or "set" not in match["right"]:
+        return expressions
+    ordered = {"set": sorted(match["right"]["set"], key=IPv4Address)}
+    return [expressions[0], {"match": match | {"right": ordered}}, *expressions[2:]]
+
+
+def _guarding(guard: Guard) -> list[dict[str, Any]]:
+    addresses: Any = [str(address) for address in guard.addresses]
+    return [
+        {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": guard.interface}},
+        {
+            "match": {
+                "op": "==",
+                "left": {"payload": {"protocol": "ip", "field": "daddr"}},
+                "right": {"set": addresses} if len(addresses) > 1 else addresses[0],
+            }
+        },
+        {"drop": None},
+    ]
+
+
+def _guard(expressions: Any) -> Guard:
+    addresses = expressions[1]["match"]["right"]
+    found = addresses["set"] if isinstance(addresses, dict) else [addresses]
+    return Guard(str(expressions[0]["match"]["right"]), tuple(map(IPv4Address, found)))
+
+
+def _masquerading(masquerade: Masquerade) -> list[dict[str, Any]]:
     source: Any = {"prefix": {"addr": str(masquerade.source.network_address), "len": masquerade.source.prefixlen}}
     if masquerade.source.prefixlen == 32:
         source = str(masquerade.source.network_address)  # nft lists a host without its prefix
@@ -91,16 +123,11 @@ def _expressions(masquerade: Masquerade) -> list[dict[str, Any]]:
     ]
 
 
-def _masquerade(expressions: list[dict[str, Any]]) -> Masquerade | None:
-    """Return the masquerade that would be written as these expressions, if one would."""
-    try:
-        source = expressions[0]["match"]["right"]
-        interface = str(expressions[1]["match"]["right"])
-        prefix = source["prefix"] if isinstance(source, dict) else {"addr": source, "len": 32}
-        masquerade = Masquerade(IPv4Network((prefix["addr"], prefix["len"])), interface)
-    except (LookupError, TypeError, ValueError):
-        return None
-    return masquerade if _expressions(masquerade) == expressions else None
+def _masquerade(expressions: Any) -> Masquerade:
+    source = expressions[0]["match"]["right"]
+    interface = str(expressions[1]["match"]["right"])
+    prefix = source["prefix"] if isinstance(source, dict) else {"addr": source, "len": 32}
+    return Masquerade(IPv4Network((prefix["addr"], prefix["len"])), interface)
 
 
 def _nft(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from clusterd.plane import (
     AddressKey,
     Destination,
     DestinationKey,
+    Guard,
     Item,
     Netfilter,
     Service,
@@ -193,12 +194,23 @@ def test_a_router_has_the_addresses_of_the_groups_in_which_it_is_active() -> Non
     assert tuple(found) == floating(whole, {"shop"})
 
 
-def test_masquerading_is_one_sorted_table_or_none() -> None:
+def test_masquerading_and_the_guarding_of_floating_addresses_are_one_sorted_table_or_none() -> None:
     rules = [{"source": "10.2.0.0/16", "interface": "eth0"}, {"source": "10.1.0.0/16", "interface": "eth0"}]
     assert of(Netfilter, cluster({"masquerade": rules}), {}) == [
-        "nft table: masquerade 10.1.0.0/16 out eth0, masquerade 10.2.0.0/16 out eth0"
+        "nft table: masquerade 10.1.0.0/16 out eth0, masquerade 10.2.0.0/16 out eth0, "
+        "guard 1 floating addresses on eth0"
     ]
-    assert of(Netfilter, cluster(), {}) == []
+    assert of(Netfilter, Cluster(), {}) == []
+
+
+def test_every_floating_address_is_guarded_on_its_interface_whatever_the_role() -> None:
+    gateway = {"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}}
+    for active in ((), ("default",)):
+        (table,) = (each for each in desired(cluster(gateway), {}, active).values() if isinstance(each, Netfilter))
+        assert table.guards == (
+            Guard("eth0", (IPv4Address("1.2.3.1"),)),
+            Guard("eth1", (IPv4Address("192.168.1.254"),)),
+        )
 
 
 def test_the_scope_is_the_vips_and_the_floating_addresses_and_nothing_else() -> None:

@@ -14,6 +14,7 @@ from clusterd.plan import plan
 from clusterd.plane import (
     Address,
     Destination,
+    Guard,
     Item,
     Masquerade,
     Netfilter,
@@ -29,7 +30,13 @@ from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, Rig, do, real,
 SERVICE = Service(WEB, "wlc")
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
 BACKUP = SyncDaemon("backup", "wan", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472)
-NAT = Netfilter((Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")))
+NAT = Netfilter(
+    (Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")),
+    (
+        Guard("lan", (IPv4Address("192.168.1.254"),)),
+        Guard("wan", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.2"), IPv4Address("9.0.0.1"))),
+    ),
+)
 
 
 def test_a_service_changes_in_place_from_anything_to_anything(rig: Rig) -> None:

@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Callable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,24 @@ from hypothesis import strategies as st
 from clusterd.dataplane import netfilter
 from clusterd.dataplane.netfilter import decode, encode
 from clusterd.errors import ApplyError
-from clusterd.plane import Masquerade, Netfilter, Operation, Verb
+from clusterd.plane import Guard, Masquerade, Netfilter, Operation, Verb
 
 NETWORKS = st.builds(
     lambda n, bits: IPv4Network((n >> (32 - bits) << (32 - bits), bits)), st.integers(0, 2**32 - 1), st.integers(1, 32)
 )
 INTERFACES = st.from_regex(r"[A-Za-z0-9_.-]{1,15}", fullmatch=True)
 RULES = st.lists(st.builds(Masquerade, NETWORKS, INTERFACES), max_size=3)
-TABLES = RULES.map(lambda rules: Netfilter(tuple(sorted(rules))))
-ONE = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),))
+ADDRESSES = st.sets(st.integers(0, 2**32 - 1).map(IPv4Address), min_size=1, max_size=4).map(lambda s: tuple(sorted(s)))
+GUARDS = st.dictionaries(INTERFACES, ADDRESSES, max_size=3)
+TABLES = st.builds(
+    lambda rules, guards: Netfilter(tuple(sorted(rules)), tuple(Guard(name, guards[name]) for name in sorted(guards))),
+    RULES,
+    GUARDS,
+)
+ONE = Netfilter(
+    (Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),),
+    (Guard("eth0", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.4"))),),
+)
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -54,8 +63,16 @@ def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilte
 @settings(deadline=None)
 @given(JSON)
 def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
-    rule = {"rule": {"expr": expressions}}
-    assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, intact=False)
+    for chain in ("forward", "postrouting"):
+        rule = {"rule": {"family": "ip", "table": "clusterd", "chain": chain, "expr": expressions}}
+        assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, ONE.guards, intact=False)
+
+
+def test_a_set_may_be_listed_in_any_order() -> None:
+    entries = listed(ONE)
+    guard = next(entry["rule"] for entry in entries if "rule" in entry)
+    guard["expr"][1]["match"]["right"]["set"].reverse()
+    assert decode(entries) == ONE
 
 
 @pytest.mark.parametrize("kind", ["set", "map", "chain", "flowtable"])
@@ -63,7 +80,7 @@ def test_a_foreign_object_is_noticed(kind: str) -> None:
     assert not decode([*listed(ONE), {kind: {"name": "other"}}]).intact
 
 
-@pytest.mark.parametrize("changed", [{"prio": 0}, {"policy": "drop"}, {"hook": "input"}, {"type": "filter"}])
+@pytest.mark.parametrize("changed", [{"prio": 7}, {"policy": "drop"}, {"hook": "input"}, {"type": "route"}])
 def test_a_changed_chain_is_noticed(changed: dict[str, Any]) -> None:
     entries = listed(ONE)
     next(entry["chain"] for entry in entries if "chain" in entry).update(changed)
@@ -97,7 +114,7 @@ def test_a_listing_that_fails_is_an_error_unless_there_is_no_table(stand_in: Cal
     with pytest.raises(ApplyError, match="Operation not permitted"):
         netfilter.read()
     failure = netfilter.apply(Operation(Verb.ADD, ONE), ONE)
-    assert str(failure) == "add nft table: masquerade 192.168.1.0/24 out eth0: Operation not permitted"
+    assert str(failure) == f"add {ONE}: Operation not permitted"
 
 
 def test_where_nft_is_not_installed_it_is_said_what_to_install(stand_in: Callable[..., None]) -> None:

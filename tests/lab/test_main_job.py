@@ -1,6 +1,7 @@
 """The manual's five-node cluster, run by clusterd: from an edit to packets, and takeovers."""
 
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from clusterd import document
 from tests.lab import takeover
 from tests.lab.client import ArpWatcher, HolderWatcher, Poller, fetch
 from tests.lab.cluster import DOCUMENT, LabCluster, wait_for
+from tests.lab.namespaces import call, ip
 from tests.lab.takeover import Takeover
 from tests.lab.topology import CLIENT, ECHO_PORT, GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network, mac
 
@@ -156,6 +158,20 @@ def test_a_stopped_web_server_leaves_the_pool_and_comes_back_with_its_reason_tol
     assert polls.between(left_s, time.monotonic()).failures == 0
     assert polls.between(left_s, started_s).by_server["rs1"] == 0
     assert polls.between(returned_s + 0.5, time.monotonic()).by_server["rs1"] > 0
+
+
+def test_a_router_passes_nothing_on_for_an_address_that_it_does_not_have(cluster: LabCluster) -> None:
+    backup, port = cluster.backup(), 40123
+    there = f"{VIP} lladdr {mac(backup, 'eth0')} dev eth0 nud permanent"
+    ip([f"neigh replace {there}"], "client")
+    try:
+        with pytest.raises(TimeoutError):
+            call("client", socket.create_connection, (VIP, 80), 0.5, (CLIENT, port))
+    finally:
+        ip([f"neigh del {VIP} dev eth0"], "client")
+    remembered = cluster.network.run(backup, "cat", "/proc/net/nf_conntrack").stdout
+    assert f"sport={port} " not in remembered, "its next connection from this port would lose its first packet here"
+    call("client", socket.create_connection, (VIP, 80), 0.5, (CLIENT, port)).close()
 
 
 def never_two(seen: Takeover) -> None:

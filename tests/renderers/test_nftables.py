@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
-from clusterd import document
+from clusterd import desired, document
 from clusterd.dataplane import netfilter
 from clusterd.model import Cluster
-from clusterd.plane import Masquerade, Netfilter, Verb
+from clusterd.plane import Netfilter, Verb
 from renderers.nftables import render
 from tests.clusterd.examples import manual
 from tests.strategies import clusters
@@ -33,9 +33,9 @@ def nft(folder: Path, *steps: str, **files: str) -> str:
 
 def written(cluster: Cluster) -> str:
     """Return the commands, as JSON, by which a router makes its table."""
-    rules = tuple(sorted(Masquerade(each.source, each.interface) for each in cluster.settings.masquerade))
-    verb = Verb.ADD if rules else Verb.DELETE
-    return json.dumps({"nftables": netfilter.encode(verb, Netfilter(rules))})
+    found = desired.netfilter(cluster)
+    verb = Verb.ADD if found else Verb.DELETE
+    return json.dumps({"nftables": netfilter.encode(verb, found[0] if found else Netfilter(()))})
 
 
 def masquerading(*rules: dict[str, Any]) -> Cluster:
