@@ -23,10 +23,10 @@ def _text(value: object) -> object:
 
 def _parsed(value: object) -> object:
     """Return the address of either family that a text is, so that a wrong one is told once."""
-    if isinstance(value, int | float):
+    if not isinstance(value, str | IPv4Address | IPv6Address):
         raise ValueError("an address is written as text")
     try:
-        return ip_address(value) if isinstance(value, str) else value
+        return ip_address(value)
     except ValueError:
         raise ValueError("an IPv4 or IPv6 address is expected") from None
 

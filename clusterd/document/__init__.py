@@ -1,6 +1,5 @@
 """The YAML document ↔ `Cluster`, with all problems at once, each with its path and line."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clusterd import model
+from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
 from clusterd.document.yaml_writer import dump_data
 from clusterd.errors import ConfigError, Problem
@@ -39,6 +39,7 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("cluster", "groups", "*"): (model.Group,),
     ("cluster", "groups", "*", "nat_router"): (model.NatRouter,),
     ("cluster", "brakes"): (model.Brakes,),
+    ("cluster", "sync"): (model.Sync,),
     ("routers", "*"): (model.Router,),
     ("virtuals", "*"): (model.Virtual,),
     ("virtuals", "*", "check"): (model.TcpCheck, model.HttpCheck, model.SendExpectCheck),
@@ -99,19 +100,13 @@ def _without(data: Any, paths: Iterable[Path]) -> Any:
 
 def _problem(detail: ErrorDetails, data: object, lines: Mapping[Path, int]) -> Problem:
     path = _document_path(detail, data)
-    line = _line(path, lines)
-    kind, given = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         message = "unknown key" + _unknown_key(path, data)
-    elif kind == "missing":
+    elif detail["type"] == "missing":
         message = "is missing"
-    elif kind in ("union_tag_invalid", "union_tag_not_found"):
-        message = f"needs a type: {detail['ctx']['expected_tags']}" if kind == "union_tag_invalid" else "needs a type"
-    elif isinstance(given, Mapping | list | tuple):
-        message = detail["msg"]
     else:
-        message = f"{detail['msg']}, not {given!r}"
-    return Problem(line, "/".join(path), message.removeprefix("Value error, "))
+        message = told(detail)
+    return Problem(_line(path, lines), "/".join(path), message)
 
 
 def _document_path(detail: ErrorDetails, data: object) -> Path:
@@ -164,15 +159,6 @@ def _keys(kind: type[BaseModel]) -> list[str]:
 def _type(kind: type[BaseModel]) -> str:
     """Return which ``type`` chooses this class of several."""
     return str(get_args(kind.model_fields["type"].annotation)[0])
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return the rest of a sentence about an unknown word: the nearest known one, or all of them."""
-    words = [other for other in dict.fromkeys(known) if other != word]
-    near = difflib.get_close_matches(word, words, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known here: {', '.join(words)}" if words else ""
 
 
 def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:

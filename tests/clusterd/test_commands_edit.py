@@ -83,7 +83,7 @@ def test_the_editor_opens_again_on_the_own_text_with_the_problems_above(clusterd
     assert (ended.code, ended.out) == (0, "commit 2: virtuals/web/servers/rs1/weight 2 -> 7\n")
     marked, wrong, *rest = seen.read_text().splitlines()
     assert marked.startswith("#! This is not valid yet")
-    assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -7" in wrong
+    assert "virtuals/web/servers/rs1/weight: must be at least 0, not -7" in wrong
     line = int(wrong.removeprefix("#! line ").partition(":")[0])
     assert "weight: -7" in [marked, wrong, *rest][line - 1]
     assert clusterd.kept() == []

@@ -158,7 +158,7 @@ def test_adopt_refuses_what_is_not_valid_and_names_it(clusterd: CommandLine) -> 
     alter(clusterd, -9)
     ended = clusterd("adopt", "--yes")
     assert ended.code == 1
-    assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -9" in ended.err
+    assert "virtuals/web/servers/rs1/weight: must be at least 0, not -9" in ended.err
     etcdctl(clusterd.endpoint, "put", clusterd.keys.prefix + "config/1/virtuals/web", "{")
     ended = clusterd("adopt", "--yes")
     assert ended.code == 1

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.etcd
 @pytest.mark.parametrize(
     ("assignment", "problem"),
     [
-        ("virtuals/web/servers/rs1/weight=-1", "virtuals/web/servers/rs1/weight: Input should be greater"),
-        ("virtuals/web/port=99999", "virtuals/web/port: Input should be less than or equal to 65535, not 99999"),
+        ("virtuals/web/servers/rs1/weight=-1", "virtuals/web/servers/rs1/weight: must be at least 0, not -1"),
+        ("virtuals/web/port=99999", "virtuals/web/port: must be at most 65535, not 99999"),
         ("virtuals/web/prot=1", "virtuals/web/prot: unknown key; did you mean port?"),
         ("virtuals/web/prot=", "virtuals/web/prot: unknown key; did you mean port?"),
         ("virtuals/web/servers/rs9=", "virtuals/web/servers/rs9: is not there; did you mean rs"),
@@ -48,15 +48,15 @@ BAD_DOCUMENTS = {
     "a negative weight": (
         "weight: 2",
         "weight: -1",
-        ["line 14: virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -1"],
+        ["line 14: virtuals/web/servers/rs1/weight: must be at least 0, not -1"],
     ),
     "a port that is too large": (
         "port: 80",
         "port: 99999",
-        ["line 11: virtuals/web/port: Input should be less than or equal to 65535, not 99999"],
+        ["line 11: virtuals/web/port: must be at most 65535, not 99999"],
     ),
     "invalid YAML": ("port: 80", "port: [80", ["line 12: not valid YAML"]),
-    "two things at once": ("weight: 2", "weight: -1, wieght: 2", ["rs1/weight: Input", "rs1/wieght: unknown key"]),
+    "two things at once": ("weight: 2", "weight: -1, wieght: 2", ["rs1/weight: must", "rs1/wieght: unknown key"]),
     "nothing": (MANUAL, "", ["the document is empty"]),
 }
 

@@ -68,7 +68,7 @@ def test_an_invalid_text_is_edited_again_only_if_wanted(clusterd: CommandLine) -
     clusterd.begin()
     with Terminal(clusterd, "edit", EDITOR="sed -i s/weight:.2/weight:\\ -2/") as terminal:
         terminal.until("this is not valid; edit again? [Y/n]")
-        assert "virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -2" in terminal.seen
+        assert "virtuals/web/servers/rs1/weight: must be at least 0, not -2" in terminal.seen
         terminal.type("\n")
         terminal.until("[Y/n]: \r\n")
         terminal.until("edit again? [Y/n]: \r\nline")

@@ -190,7 +190,7 @@ def test_nonsense_is_a_problem_with_its_line(line: str, message: str) -> None:
         ("-A -t 1.2.3.1:80", "tcp 1.2.3.1:80 is already there"),
         ("-a -t 1.2.3.1:80", "which real server: -r is missing"),
         ("-a -t 1.2.3.1:80 -r 1.2.3.4 -w -1", "a number is expected"),
-        ("-a -t 1.2.3.1:80 -r 1.2.3.4 -w 65536", "less than or equal to 65535"),
+        ("-a -t 1.2.3.1:80 -r 1.2.3.4 -w 65536", "must be at most 65535"),
         ("-a -t 1.2.3.1:80 -r 1.2.3.1", "own address"),
     ],
 )

@@ -67,7 +67,7 @@ def test_an_address_that_stands_twice_is_told() -> None:
 
 def test_a_rule_that_an_address_breaks_is_told_where_its_interface_stands() -> None:
     (told,) = wrong(*virtual(), *instance("virtual_ipaddress { 1.2.3.1 dev interface-too-long }"))
-    assert told.startswith("line 6: vrrp_instance VI/virtual_ipaddress/1.2.3.1: String should")
+    assert told.startswith("line 6: vrrp_instance VI/virtual_ipaddress/1.2.3.1: ")
 
 
 # The gateway
@@ -163,9 +163,9 @@ def test_a_peer_of_ipv6_is_told_and_so_is_what_else_a_peer_has() -> None:
         ("unicast_peer { web }", "'web' is a name"),
         ("unicast_src_ip web", "'web' is a name"),
         ("priority x", "a number is expected"),
-        ("priority 256", "less than or equal to 255"),
+        ("priority 256", "must be at most 255"),
         ("advert_int x", "seconds are expected"),
-        ("advert_int 0", "greater than 0"),
+        ("advert_int 0", "must be more than 0"),
         ("interface", "a value is missing"),
     ],
 )
@@ -274,7 +274,7 @@ def test_an_instance_that_a_sync_daemon_cannot_follow_is_told() -> None:
         ("", "a value is missing"),
         ("eth1 id", "id: a value is missing"),
         ("eth1 port x", "port: "),
-        ("eth1 id 256", "less than or equal to 255"),
+        ("eth1 id 256", "must be at most 255"),
         ("eth1 group 10.0.0.1", "a multicast address is meant"),
     ],
 )

@@ -1,0 +1,92 @@
+"""Every message about a value is in the document's words, and says what would be right."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clusterd import document
+from clusterd.document.wording import PATTERNS
+from clusterd.errors import ConfigError
+from clusterd.model import Cluster
+from tests.strategies import PLAIN, clusters
+
+WEB = {"address": "1.2.3.1/24", "interface": "eth0", "port": 80}
+FOREIGN = ("Input", "String should", "Tuple should", "valid dictionary", "instance of", "Value error", "validation")
+
+
+def problems(data: object) -> list[str]:
+    try:
+        document.from_data(data)
+    except ConfigError as error:
+        return [problem.message for problem in error.problems]
+    return []
+
+
+def told(data: object) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        document.from_data(data)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("virtual", "message"),
+    [
+        ({"scheduler": "wrrr"}, "scheduler: unknown value 'wrrr'; did you mean wrr?"),
+        ({"protocol": 6}, "protocol: unknown value 6; known here: tcp, udp"),
+        ({"enabled": "yes"}, "enabled: true or false is expected, not 'yes'"),
+        ({"port": None}, "port: a whole number is expected, not nothing"),
+        ({"port": 80.5}, "port: a whole number is expected, not 80.5"),
+        ({"port": [80]}, "port: a whole number is expected, not a list"),
+        ({"port": {"a": 80}}, "port: a whole number is expected, not keys with values"),
+        ({"servers": ["rs1"]}, "servers: keys with values are expected here ({key: value}), not a list"),
+        (
+            {"sorry_server": "10.0.0.9/24"},
+            "sorry_server: an IPv4 address is expected (a.b.c.d, without a prefix), not ",
+        ),
+        ({"interface": "eth0:1"}, "interface: the name of an interface has letters, digits, _, . and -, not 'eth0:1'"),
+        ({"interface": 16 * "e"}, "interface: at most 15 characters are expected, not 16"),
+        ({"interface": 0}, "interface: a text is expected (in quotes, where it looks like something else), not 0"),
+        ({"check": 5}, "check: keys with values are expected here ({key: value}), not 5"),
+        ({"check": {}}, "check: needs a type; known here: tcp, http, send_expect"),
+        ({"check": {"type": "tpc"}}, "check: unknown type 'tpc'; did you mean tcp?"),
+        ({"check": {"type": "http", "status": []}}, "check/status: at least 1 is expected"),
+        ({"check": {"type": "tcp", "interval_s": "2s"}}, "check/interval_s: a number is expected, not '2s'"),
+        ({"check": {"type": "tcp", "interval_s": 0}}, "check/interval_s: must be more than 0, not 0"),
+        ({"address": "1.2.3.1/33"}, "address: an IPv4 address with its network's prefix is expected (a.b.c.d/24), not"),
+        ({"check": {"type": "http", "path": 70 * "x"}}, "check/path: a path begins with / and has no blanks; "),
+    ],
+)
+def test_a_message_says_what_is_expected_and_what_stands_there(virtual: dict[str, Any], message: str) -> None:
+    (found,) = told({"virtuals": {"web": WEB | virtual}})
+    assert found.startswith(f"virtuals/web/{message}")
+
+
+def test_a_network_with_bits_beyond_its_prefix_is_told_the_network() -> None:
+    masquerade = {"source": "192.168.1.7/24", "interface": "eth0"}
+    (found,) = told({"cluster": {"masquerade": [masquerade]}})
+    assert found.endswith("not '192.168.1.7/24'; did you mean 192.168.1.0/24?")
+
+
+def test_every_pattern_of_the_model_has_words() -> None:
+    schema = json.dumps(Cluster.model_json_schema(by_alias=True))
+    given = re.findall(r'"pattern": ("[^ ]*")', schema) + re.findall(r'"patternProperties": {("[^ ]*"):', schema)
+    assert {json.loads(pattern) for pattern in given} == set(PATTERNS)
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Return each mapping or list in the data with each of its keys or indices."""
+    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [place for key, inner in pairs for place in ((data, key), *places(inner))]
+
+
+@given(clusters(), PLAIN, st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_wrong_value_is_told_in_the_words_of_a_library(given: Cluster, value: Any, data: st.DataObject) -> None:
+    whole = json.loads(given.model_dump_json(by_alias=True))
+    here, key = data.draw(st.sampled_from(places(whole)))
+    here[key] = value
+    assert [message for message in problems(whole) if any(word in message for word in FOREIGN)] == []
