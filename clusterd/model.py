@@ -63,6 +63,7 @@ Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Argument = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1024)]
 Text = Annotated[str, Field(max_length=255)]  # the longest send or expect string of lvs.cf
 
 Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -161,6 +162,38 @@ class Brakes(Value):
     virtuals: Share = Field(0.5, description="share (0 to 1) of the virtual servers in service: 0.5 is half of them")
 
 
+class Notify(Value):
+    """Programs that a router runs when it becomes active, or stops being so; no shell is involved.
+
+    In arguments %r is the router, %g the group of addresses, %t the lock's fencing token (0: it is gone) and %% a %.
+    """
+
+    active_cmd: tuple[Argument, ...] = Field(
+        (), max_length=64, description="program (its full path) and arguments, run when a router became active"
+    )
+    inactive_cmd: tuple[Argument, ...] = Field(
+        (), max_length=64, description="program (its full path) and arguments, run when a router stopped being active"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = Field(
+        10.0, description="seconds after which a program is killed, with all that it started"
+    )
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$", max_length=32)] = Field(
+        "nobody", description="user of the router's host as whom they run, never root"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> Self:
+        for name in ("active_cmd", "inactive_cmd"):
+            command = getattr(self, name)
+            if command and not command[0].startswith("/"):
+                raise ValueError(
+                    f"{name} begins with a program's full path, such as /usr/local/bin/told, not {command[0]}"
+                )
+        if self.user == "root":
+            raise ValueError("user must not be root: name one that may do no more than what these programs need")
+        return self
+
+
 class Settings(Value):
     """What holds for the whole cluster."""
 
@@ -188,6 +221,9 @@ class Settings(Value):
         "without it a running holder stays",
     )
     brakes: Brakes = Field(Brakes(), description="how much one commit may take out of service unless it is forced")
+    notify: Notify = Field(
+        Notify(), description="programs that are run when a router becomes active, or stops being so"
+    )
 
 
 class Router(Value):

@@ -79,6 +79,10 @@ def _settings(settings: Settings, notes: Notes) -> None:
         notes.add("cluster", "preempt_after_s", "is not said: a running router keeps the addresses")
     if settings.heartbeat.fast != plain.heartbeat.fast:
         notes.add("cluster", "heartbeat/fast", "is not said: there is one interval of adverts")
+    if settings.notify != plain.notify:
+        notes.add(
+            "cluster", "notify", "is not said: notify_master and notify_backup are for whoever trusts the programs"
+        )
     if settings.heartbeat.port != plain.heartbeat.port:
         notes.add("cluster", "heartbeat/port", f"{settings.heartbeat.port} is not said: VRRP has no port")
 

@@ -15,6 +15,7 @@ from clusterd.model import (
     Forwarding,
     HttpCheck,
     Masquerade,
+    Notify,
     SendExpectCheck,
     Sync,
     TcpCheck,
@@ -28,6 +29,10 @@ SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq"
 LETTERS = st.characters(exclude_categories=["Cs"])
 LINE_LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\\'\"", max_codepoint=0x2FF)
 PATTERNS = st.sampled_from(["*", "^HTTP/1.[01] (200|301)", r"\d+ [a-z]*$", "ok", "^$"])
+
+COMMANDS: st.SearchStrategy[list[str]] = st.just([]) | st.lists(
+    st.text(LINE_LETTERS.filter(lambda c: c.isprintable()), max_size=8), max_size=2
+).map(lambda arguments: ["/bin/told", *arguments])
 
 PLAIN = st.recursive(
     st.none()
@@ -168,6 +173,13 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
         on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
         preempt_after_s=seconds(),
         brakes=_keys({}, servers=st.floats(0, 1), virtuals=st.floats(0, 1)),
+        notify=_keys(
+            {},
+            active_cmd=COMMANDS,
+            inactive_cmd=COMMANDS,
+            timeout_s=st.floats(0.01, 300),
+            user=st.sampled_from(["nobody", "lvs"]),
+        ),
     )
 
 
@@ -254,6 +266,7 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     unsaid = {
         "on_store_loss": "failsafe",
         "brakes": Brakes(),
+        "notify": Notify(),
         "sync": sync,
         "groups": {},
         "preempt_after_s": None,

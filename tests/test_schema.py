@@ -75,6 +75,7 @@ WORDS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any, dict[str, Any]], bo
     "additionalProperties": ((dict,), lambda value, said, node: said is not False or _known(value, said, node)),
     "items": ((list,), lambda value, said, _: all(fits(each, said) for each in value)),
     "minItems": ((list,), lambda value, said, _: len(value) >= said),
+    "maxItems": ((list,), lambda value, said, _: len(value) <= said),
     "minimum": ((int, float), lambda value, said, _: value >= said),
     "exclusiveMinimum": ((int, float), lambda value, said, _: value > said),
     "maximum": ((int, float), lambda value, said, _: value <= said),

@@ -34,6 +34,7 @@ from watchers.deeds import HANDOVER_S
 from watchers.elections import About, Elections
 from watchers.elections import Event as ElectionEvent
 from watchers.events import Events
+from watchers.hooks import Change, Hooks
 from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
@@ -93,6 +94,7 @@ class Router:
         )
         self._undoer = Undoer(store, keys, lambda: bool(self._elections.active), self._problems)
         self._publisher = Publisher(store)
+        self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
         self._applied = AppliedTimes(store, keys, name)
         self._heard_s = boottime_s()  # when etcd answered last
         self._prober = ProberLink(self._events.put_nowait)
@@ -109,6 +111,7 @@ class Router:
             await self._over.wait()
         finally:
             await self._tasks.end()
+            await self._hooks.end()
             await self._elections.end()
             await self._prober.close()
             await self._writer.close()
@@ -225,13 +228,18 @@ class Router:
         else:
             self._kernel.let_go(group, self._floating(group))
         self._kernel.changed()
+        self._hooks.changed(Change(group, group in self._elections.active, self._elections.states[group].token))
 
     def _take_over(self, group: str) -> None:
-        cluster = self._followed.cluster if self._followed else Cluster()
-        self._kernel.take_over(group, self._floating(group), wish.sync_daemons(cluster, sending=True).values())
+        daemons = wish.sync_daemons(self._following, sending=True).values()
+        self._kernel.take_over(group, self._floating(group), daemons)
 
     def _floating(self, group: str) -> tuple[Address, ...]:
-        return wish.floating(self._followed.cluster, {group}) if self._followed else ()
+        return wish.floating(self._following, {group})
+
+    @property
+    def _following(self) -> Cluster:
+        return self._followed.cluster if self._followed else Cluster()
 
     # --- the configuration ----------------------------------------------------------------------------------------
 

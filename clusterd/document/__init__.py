@@ -40,6 +40,7 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("cluster", "groups", "*", "nat_router"): (model.NatRouter,),
     ("cluster", "brakes"): (model.Brakes,),
     ("cluster", "sync"): (model.Sync,),
+    ("cluster", "notify"): (model.Notify,),
     ("routers", "*"): (model.Router,),
     ("virtuals", "*"): (model.Virtual,),
     ("virtuals", "*", "check"): (model.TcpCheck, model.HttpCheck, model.SendExpectCheck),

@@ -147,3 +147,20 @@ def test_the_schema_of_the_document_names_every_part() -> None:
     schema = Cluster.model_json_schema(by_alias=True)
     assert list(schema["properties"]) == ["cluster", "routers", "virtuals"]
     assert "description" in schema["$defs"]["Virtual"]["properties"]["quiesce"]
+
+
+def test_programs_are_named_by_their_path_and_never_run_as_root() -> None:
+    assert valid(model.Notify, active_cmd=["/bin/told", "%g", "two words", ""], user="lvs-hooks", timeout_s=0.5)
+    assert valid(model.Notify)
+    for wrong in (
+        {"active_cmd": ["told"]},
+        {"inactive_cmd": ["", "/bin/told"]},
+        {"active_cmd": ["/bin/told", "a\nb"]},
+        {"active_cmd": "/bin/told"},
+        {"active_cmd": ["/bin/told"] * 65},
+        {"user": "root"},
+        {"user": "0"},
+        {"timeout_s": 0},
+        {"timeout_s": 301},
+    ):
+        assert not valid(model.Notify, **wrong), wrong

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,7 @@ from clusterd.configuration import Committed
 from clusterd.dataplane.memory import MemoryPlane
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
+from clusterd.observing import Local
 from clusterd.pending import Pending
 from clusterd.plane import (
     Address,
@@ -33,6 +36,7 @@ from clusterd.plane import (
 from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
+from watchers.local_socket import answer
 from watchers.router import Places, Router
 
 KEYS = Keys("test")
@@ -338,3 +342,38 @@ async def test_a_commit_that_nobody_confirms_is_undone(rig: Rig) -> None:
     record = await configuration.record(rig.store, KEYS, 3)
     assert record is not None
     assert record.message == "undoes commit 2, which was not confirmed in time"
+
+
+async def test_programs_are_told_when_the_router_becomes_active_and_when_it_hands_over(rig: Rig, folder: Path) -> None:
+    told = folder / "told"
+    user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "nobody"
+    said = f"[/bin/sh, -c, 'echo $0 $1 $CLUSTERD_NOTIFY_ROLE >> {told}', '%r', '%t']"
+    notify = f"  notify: {{active_cmd: {said}, inactive_cmd: {said}, user: {user}}}\nrouters:\n"
+    await rig.commit(DOCUMENT.format(port=rig.port).replace("routers:\n", notify))
+    rig.start()
+    await rig.serving()
+    token = (await rig.status())["token"]
+    await until(told.exists)
+    await rig.stop()
+    first, second = told.read_text().splitlines()
+    assert first == f"r1 {token} active"
+    assert second.split()[::2] == ["r1", "inactive"]
+
+
+async def test_a_router_tells_when_it_saw_and_applied_a_commit(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    async with asyncio.timeout(10):
+        while True:
+            entry = await rig.store.get(KEYS.applied(1, "r1"))
+            said = json.loads(entry.value) if entry else {}
+            if said.get("applied"):
+                break
+            await asyncio.sleep(0.02)
+    assert said["seen"] <= said["applied"]
+    assert rig.router
+    sight = rig.router.sight()
+    assert sight
+    view = Local.model_validate_json(answer(sight, lambda _: {})).overview
+    assert (view.routers[0].role, view.virtuals[0].servers[0].effective_weight) == ("active", 2)
