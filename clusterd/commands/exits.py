@@ -1,9 +1,11 @@
 """How commands end: every error becomes one exit code and a few words on stderr, here and nowhere else."""
 
+import dataclasses
 import importlib
+import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -83,8 +85,13 @@ class Commands(click.Group):
             sys.stdout.flush()
             return result
         except ClusterdError as error:
-            _tell(error)
+            _tell(error, as_json=getattr(ctx.obj, "json", False))
             ctx.exit(exit_code(error))
+        except click.UsageError as error:
+            if not getattr(ctx.obj, "json", False):
+                raise
+            _tell_json(error.format_message(), error.exit_code, [])
+            ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             click.echo("\nstopped", err=True)
             ctx.exit(STOPPED)
@@ -99,10 +106,19 @@ class Commands(click.Group):
             ctx.exit(_UNTOLD)
 
 
-def _tell(error: ClusterdError) -> None:
+def _tell(error: ClusterdError, as_json: bool) -> None:
+    if as_json:
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        _tell_json(str(error), exit_code(error), [dataclasses.asdict(problem) for problem in problems])
+        return
     click.echo(str(error), err=True)
     if isinstance(error, StoreUnavailable):
         click.echo(_ADVICE, err=True)
+
+
+def _tell_json(message: str, code: int, problems: Sequence[Mapping[str, Any]]) -> None:
+    told = {"error": {"exit_code": code, "message": message, "problems": problems}}
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False), err=True)
 
 
 def _forget_output() -> None:

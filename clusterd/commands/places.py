@@ -99,16 +99,18 @@ def excerpt(cluster: Cluster, path: str) -> str:
     if not steps(path):
         return document.dump(cluster)
     *around, last = steps(path)
+    head = ""
     try:
         part = value_at(cluster, path)
-    except ConfigError:
+    except ConfigError as error:
         if not around or around[-1] not in _NAMED:
             raise
         value_at(cluster, "/".join(around))
+        head = f"# {error.problems[0]}\n# What is written here would be new.\n"
         part = {}
     for step in reversed((*around, last)):
         part = {step: part}
-    return document.dump_data(part)
+    return head + document.dump_data(part)
 
 
 def with_excerpt(cluster: Cluster, path: str, text: str) -> Cluster:

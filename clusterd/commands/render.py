@@ -6,7 +6,7 @@ import click
 
 from clusterd import document
 from clusterd.commands.session import Session, pass_session
-from clusterd.commands.streams import printable, read_input, warn, wrong
+from clusterd.commands.streams import once, printable, read_input, warn, wrong
 from clusterd.model import Cluster
 from renderers import ipvsadm, keepalived, lvscf, nftables
 from renderers.rendering import Rendering
@@ -50,6 +50,6 @@ def render(session: Session, target: str, file: str | None, router: str | None) 
     if router is not None and router not in cluster.routers:
         raise wrong(f"routers/{router}", "is not there" + document.suggestion(router, cluster.routers))
     rendering = FORMATS[target](cluster, number, router)
-    for warning in rendering.warnings:
-        warn(printable(str(warning)))
+    for warning in once(rendering.warnings):
+        warn(printable(warning))
     click.echo(rendering.text, nl=False)

@@ -1,13 +1,14 @@
 """clusterd set: single values by their paths."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from clusterd.commands.places import with_values
+from clusterd.commands.places import steps, with_values
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
-from clusterd.commands.streams import wrong
+from clusterd.commands.streams import printable, warn, wrong
 from clusterd.document import parse_yaml
 from clusterd.errors import ConfigError
 
@@ -27,7 +28,20 @@ def set_values(session: Session, assignments: tuple[str, ...], manner: Manner) -
     values = [_assignment(said) for said in assignments]
     manner.check_answerable()
     base = session.committed()
+    for path, value in values:
+        _warn_of_prefix(path, value)
     carry_out(session, base, with_values(base.cluster, values), manner)
+
+
+def _warn_of_prefix(path: str, value: Any) -> None:
+    """Warn where a floating address is given without the prefix of its network."""
+    match steps(path):
+        case ("virtuals", _) | ("cluster", "nat_router") if isinstance(value, Mapping):
+            _warn_of_prefix(f"{path}/address", value.get("address"))
+        case ("virtuals", _, "address") | ("cluster", "nat_router", "address"):
+            if isinstance(value, str) and "/" not in value:
+                given = printable(value)
+                warn(f"{printable(path)}: no prefix is given, so it is {given}/32; its network's may be {given}/24")
 
 
 def _assignment(said: str) -> tuple[str, Any]:

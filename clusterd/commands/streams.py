@@ -2,12 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from clusterd.errors import ConfigError, Problem
+
+MOST_PLACES = 3  # that one warning names
 
 
 def read_input(name: str) -> bytes:
@@ -37,6 +40,20 @@ def at_terminal() -> bool:
 def warn(message: object) -> None:
     """Print one line on stderr."""
     click.echo(f"warning: {message}", err=True)
+
+
+def once(problems: Iterable[Problem]) -> list[str]:
+    """Return each message once, with the places that it is about: some of them where they are many."""
+    places: dict[str, list[str]] = {}
+    for problem in problems:
+        places.setdefault(problem.message, []).append(problem.path)
+    return [f"{_some(paths)}: {message}" if any(paths) else message for message, paths in places.items()]
+
+
+def _some(paths: Sequence[str]) -> str:
+    if len(paths) <= MOST_PLACES:
+        return ", ".join(paths)
+    return f"{', '.join(paths[:MOST_PLACES])} and {len(paths) - MOST_PLACES} more"
 
 
 def wrong(path: str, message: str) -> ConfigError:

@@ -1,5 +1,6 @@
 """Where etcd is and who we are to it: addresses, TLS files and login, checked once, at the start."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -91,8 +92,13 @@ def _locate(url: str, tls: bool, problems: list[Problem]) -> tuple[str, str, boo
         host, port = "", 0
     if not host or parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.username is not None:
         message = "an endpoint is http://host:port, https://host:port or host:port, without a path or a user"
-        problems.append(Problem(0, "etcd", f"{message}: {parts.hostname or '(no host)'!r} is not"))
+        problems.append(Problem(0, "etcd", f"{message}: {_shown(url)!r} is not"))
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", parts.scheme == "https"
+
+
+def _shown(url: str) -> str:
+    """Return the endpoint as it was typed, without a password that may stand in it."""
+    return re.sub(r"^(\w+://)?.*@", r"\1...@", url)
 
 
 def access(endpoints: Sequence[str], credentials: Credentials) -> Access:

@@ -38,6 +38,16 @@ def test_edit_shows_one_object_alone_and_changes_no_other(clusterd: CommandLine)
     assert new.out == "commit 4: + routers/r9\n"
 
 
+def test_edit_of_what_is_not_there_says_that_it_would_be_new(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    seen = clusterd.folder / "seen"
+    ended = clusterd("edit", "virtuals/wbe", "--yes", EDITOR=clusterd.script(f'cp "$1" {seen}'))
+    assert seen.read_text() == (
+        "# virtuals/wbe: is not there; did you mean web?\n# What is written here would be new.\nvirtuals:\n  wbe: {}\n"
+    )
+    assert ended.out == "nothing to change: this is what commit 1 left\n"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -1,3 +1,4 @@
+import json
 import time
 from pathlib import Path
 
@@ -149,3 +150,46 @@ def test_a_head_that_cannot_be_read_is_named_by_its_key(clusterd: CommandLine) -
     ended = clusterd("show")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith(f"{clusterd.keys.head}: not a head that clusterd wrote")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "warned"),
+    [
+        ("virtuals/web/address", "1.2.3.9", "so it is 1.2.3.9/32"),
+        ("cluster/nat_router/address", "192.168.1.251", "so it is 192.168.1.251/32"),
+        ("virtuals/two", "{address: 1.2.3.9, interface: eth0, port: 80}", "virtuals/two/address: no prefix is given"),
+        ("virtuals/web/address", "1.2.3.9/32", ""),
+        ("virtuals/web/servers/rs1/address", "192.168.1.9", ""),
+    ],
+)
+def test_a_floating_address_without_a_prefix_is_set_with_a_warning(
+    clusterd: CommandLine, path: str, value: str, warned: str
+) -> None:
+    clusterd.begin()
+    ended = clusterd("set", f"{path}={value}", "--dry-run", "--force")
+    assert ended.code == 0
+    assert (warned in ended.err) if warned else ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("set", "virtuals/web/port=0", "--yes", "--json"), 1, "virtuals/web/port: must be at least 1, not 0"),
+        (("--json", "show", "virtuals/wbe"), 1, "virtuals/wbe: is not there; did you mean web?"),
+        (("--json", "show", "--nonsense"), 2, "No such option"),
+        (("--json", "set", "virtuals/web/enabled=false", "--yes"), 5, "nothing was committed"),
+        (("--json", "--endpoints", "http://127.0.0.1:1", "show"), 4, "127.0.0.1:1"),
+    ],
+)
+def test_an_error_is_json_where_that_is_asked_for(
+    clusterd: CommandLine, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    clusterd.begin()
+    ended = clusterd(*arguments)
+    assert (ended.code, ended.out) == (code, "")
+    error = json.loads(ended.err)["error"]
+    assert error["exit_code"] == code
+    assert message in error["message"]
+    if code == 1:
+        (problem,) = error["problems"]
+        assert f"{problem['path']}: {problem['message']}" == message

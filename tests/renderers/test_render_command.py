@@ -31,6 +31,16 @@ def test_the_text_goes_to_stdout_and_what_it_cannot_say_to_stderr(target: str, f
     assert [line.split(": ")[:2] for line in err.splitlines()] == [["warning", path] for path in warned]
 
 
+def test_what_is_true_of_many_virtual_servers_is_told_once() -> None:
+    web = "{address: 1.2.3.%d/24, interface: eth0, port: 81, scheduler: mh, check: {type: tcp, fall: 1, rise: 1}}"
+    text = "virtuals:\n" + "".join(f"  v{n}: {web % n}\n" for n in range(1, 8))
+    ended = CliRunner().invoke(main, ["render", "lvs.cf", "-f", "-"], input=text)
+    (told,) = [line for line in ended.stderr.splitlines() if "scheduler" in line]
+    places = ", ".join(f"virtuals/v{n}/scheduler" for n in (1, 2, 3))
+    assert told == f"warning: {places} and 4 more: lvs.cf does not know mh, wlc stands in"
+    assert ended.stdout.count("lvs.cf does not know mh") == 7
+
+
 def test_a_keepalived_conf_is_for_the_router_that_is_named() -> None:
     code, out, _ = render("keepalived", "--router", "r2")
     assert code == 0

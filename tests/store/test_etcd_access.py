@@ -159,6 +159,8 @@ async def test_with_tls_both_sides_prove_who_they_are(tmp_path: Path, certificat
         (["http://a:1/v3"], Credentials(), "an endpoint is http://host:port"),
         (["http://a:port"], Credentials(), "an endpoint is http://host:port"),
         (["http://"], Credentials(), "an endpoint is http://host:port"),
+        (["etcd one:2379/v3"], Credentials(), "'etcd one:2379/v3' is not"),
+        (["http://me:secret@a:1"], Credentials(), "'http://...@a:1' is not"),
         (["http://a:1", "https://b:1"], Credentials(), "some endpoints are https and some are not"),
         (["http://a:1"], Credentials(ca_file=Path("/dev/null")), "write https://"),
         (["a:1"], Credentials(cert_file=Path("/dev/null")), "a client certificate needs its key file"),
