@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from clusterd.errors import ConfigError, Problem, UnsafeChange
+from clusterd.groups import priority
 from clusterd.model import Cluster
-from clusterd.overview import Overview, RouterLine
+from clusterd.overview import Holder, Overview, RouterLine
+from clusterd.reports import ALL
 
 
 def obstacles(router: RouterLine, commit: int) -> tuple[str, ...]:
@@ -18,7 +20,7 @@ def _obstacles(router: RouterLine, commit: int) -> Iterator[str]:
         return
     if not router.configured:
         yield "the configuration does not have it"
-    if router.paused:
+    if router.paused and router.paused.router != ALL:  # a hand-over is what a pause of all leaves to people
         yield "it is paused"
     if router.not_ready:
         yield from router.not_ready
@@ -30,17 +32,17 @@ def _obstacles(router: RouterLine, commit: int) -> Iterator[str]:
         yield f"it is at commit {router.applied} of {commit}"
 
 
-def best(view: Overview, cluster: Cluster, holder: str) -> RouterLine:
+def best(view: Overview, cluster: Cluster, holder: Holder) -> RouterLine:
     """Return the router that the addresses go to when nobody says which: the best one without obstacles.
 
     Raises UnsafeChange with every router's obstacles where there is none.
     """
-    others = [router for router in view.routers if router.name != holder]
+    others = [router for router in view.routers if router.name != holder.router]
     able = [router for router in others if not obstacles(router, view.commit)]
     if not able:
         told = [f"{router.name}: {', '.join(obstacles(router, view.commit))}" for router in others]
-        raise UnsafeChange("no router could take over; " + ("; ".join(told) or f"there is only {holder}"))
-    return min(able, key=lambda router: (-cluster.routers[router.name].priority, router.name))
+        raise UnsafeChange("no router could take over; " + ("; ".join(told) or f"there is only {holder.router}"))
+    return min(able, key=lambda router: (-priority(cluster, holder.group, router.name), router.name))
 
 
 def named(view: Overview, name: str, near: str) -> RouterLine:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from clusterd.counters import Counters
-from clusterd.desired import ServerId, desired, destination_key, service_key
-from clusterd.model import Cluster, Server, Virtual
+from clusterd.desired import ServerId, carried, desired, destination_key, service_key
+from clusterd.groups import groups
+from clusterd.model import DEFAULT_GROUP, Cluster, Server, Virtual
 from clusterd.plane import Destination, DestinationKey, Item, Key, ServiceKey
 from clusterd.reports import ALL, Pause, Report, RouterReport, Switchover, VerdictReport
 
 ETCD = "etcd"
-DEFAULT = "default"  # the group of addresses where there is one only
 
 
 class Holder(Report):
@@ -86,6 +86,7 @@ class VirtualLine(Report):
     """One virtual server."""
 
     name: str
+    group: str
     address: str
     port: int
     protocol: str
@@ -148,10 +149,11 @@ def _counted_as(virtual: VirtualLine, other: VirtualLine) -> VirtualLine:
     return virtual.model_copy(update={"servers": tuple(servers), "counters": other.counters})
 
 
-def deciding(seen: Observed) -> str:
-    """Return the router whose verdicts decide where traffic goes: the active one, else the first that is alive."""
-    active = [holder.router for holder in sorted(seen.holders, key=lambda holder: holder.group != DEFAULT)]
-    return next(iter([*active, *sorted(seen.routers)]), "")
+def _judges(cluster: Cluster, seen: Observed) -> dict[str, str]:
+    """Return by groups whose verdicts decide where traffic goes: the active router's, else the first one's alive."""
+    holders = {holder.group: holder.router for holder in seen.holders}
+    someone = min(seen.routers, default="")
+    return {group: holders.get(group, someone) for group in groups(cluster)}
 
 
 def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
@@ -173,8 +175,12 @@ def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
 
 
 def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
-    judge = deciding(seen)
-    verdicts = {server: _by(judge, reports) for server, reports in seen.verdicts.items()}
+    judges = _judges(cluster, seen)
+    verdicts = {
+        (name, label): _by(judges[virtual.group], seen.verdicts.get((name, label), ()))
+        for name, virtual in cluster.virtuals.items()
+        for label in virtual.servers
+    }
     up = {server: verdict.up for server, verdict in verdicts.items() if verdict and verdict.up is not None}
     pool = desired(cluster, up)
     for name, virtual in cluster.virtuals.items():
@@ -183,6 +189,7 @@ def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
         ours = {destination_key(virtual, label) for label in virtual.servers}
         yield VirtualLine(
             name=name,
+            group=virtual.group,
             address=str(virtual.address),
             port=virtual.port,
             protocol=virtual.protocol,
@@ -190,7 +197,10 @@ def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
             enabled=virtual.enabled,
             sorry_server=str(address) if address else None,
             sorry_server_in_use=sorry in pool and sorry not in ours,
-            servers=tuple(_server(name, virtual, label, (seen, pool)) for label in virtual.servers),
+            servers=tuple(
+                _server(virtual, label, pool, seen, verdicts[name, label], seen.verdicts.get((name, label), ()))
+                for label in virtual.servers
+            ),
             counters=_counted(seen, service_key(virtual)),
         )
 
@@ -199,11 +209,15 @@ def _by(observer: str, reports: tuple[VerdictReport, ...]) -> VerdictReport | No
     return next((report for report in reports if report.observer == observer), None)
 
 
-def _server(name: str, virtual: Virtual, label: str, known: tuple[Observed, Mapping[Key, Item]]) -> ServerLine:
-    seen, pool = known
+def _server(
+    virtual: Virtual,
+    label: str,
+    pool: Mapping[Key, Item],
+    seen: Observed,
+    verdict: VerdictReport | None,
+    reports: tuple[VerdictReport, ...],
+) -> ServerLine:
     server, key = virtual.servers[label], destination_key(virtual, label)
-    reports = seen.verdicts.get((name, label), ())
-    verdict = _by(deciding(seen), reports)
     item = pool.get(key)
     told = {report.up for report in reports if report.up is not None}
     return ServerLine(
@@ -253,11 +267,9 @@ def _late(routers: tuple[RouterLine, ...], commit: int) -> Iterator[str]:
 def _alarms(
     cluster: Cluster, seen: Observed, routers: tuple[RouterLine, ...], virtuals: tuple[VirtualLine, ...]
 ) -> Iterator[str]:
-    wanted = {DEFAULT} if any(virtual.enabled for virtual in cluster.virtuals.values()) else set()
-    groups = {group for report in seen.routers.values() for group in report.groups} or wanted
-    unheld = groups - {holder.group for holder in seen.holders} if seen.told_by == ETCD else set()
-    for group in sorted(unheld):
-        yield "no router is active" + ("" if group == DEFAULT else f" for group {group}")
+    unheld = set(carried(cluster).values()) - {holder.group for holder in seen.holders}
+    for group in sorted(unheld) if seen.told_by == ETCD else ():
+        yield "no router is active" + ("" if group == DEFAULT_GROUP else f" for group {group}")
     for router in routers:
         if router.configured and router.alive is False:
             yield f"router {router.name} is not alive"

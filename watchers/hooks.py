@@ -15,7 +15,6 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from clusterd.model import Notify
 from watchers.problems import Problems
@@ -100,8 +99,8 @@ async def run(command: tuple[str, ...], notify: Notify, environment: Mapping[str
         following = asyncio.create_task(_followed(process, output))
         ended, _ = await asyncio.wait([following], timeout=notify.timeout_s)
         if ended:
-            status = following.result()
-            return f"{command[0]} ended with status {status}" if status else ""
+            failed = following.result()
+            return f"{command[0]} {failed}" if failed else ""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         _, beyond = await asyncio.wait([following], timeout=_KILLED_S)
@@ -128,8 +127,9 @@ async def _started(command: tuple[str, ...], user: str, environment: Mapping[str
     who = pwd.getpwnam(user)
     if who.pw_uid == 0:
         raise ValueError(f"{user} is root")
-    identity = {} if who.pw_uid == os.geteuid() else _identity(who)
+    others = () if who.pw_uid == os.geteuid() else _as(who)
     return await asyncio.create_subprocess_exec(
+        *others,
         *command,
         stdin=DEVNULL,
         stdout=output,
@@ -137,20 +137,27 @@ async def _started(command: tuple[str, ...], user: str, environment: Mapping[str
         cwd="/",
         env={**environment, "HOME": who.pw_dir, "USER": user, "LOGNAME": user},
         start_new_session=True,
-        **identity,
     )
 
 
-def _identity(who: pwd.struct_passwd) -> dict[str, Any]:
-    groups = os.getgrouplist(who.pw_name, who.pw_gid)
-    return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": groups}
+def _as(who: pwd.struct_passwd) -> tuple[str, ...]:
+    """Return what runs a command as somebody else (setpriv(1)), without the capabilities of this service.
+
+    Were the user given to the subprocess, it would be forked, and the fork handlers of gRPC abort it; as it is, it is
+    made by vfork, for which there are no handlers.
+    """
+    capabilities = ("--inh-caps=-all", "--ambient-caps=-all")
+    return ("setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", *capabilities, "--")
 
 
-async def _followed(process: Process, output: asyncio.StreamReader) -> int:
-    """Log what a program prints, and return its exit status when it has ended and nobody can print any more."""
+async def _followed(process: Process, output: asyncio.StreamReader) -> str:
+    """Log what a program prints, and return why it failed when it has ended and nobody can print any more."""
     kept = b""
     while data := await output.read(_CHUNK_BYTES):
         kept += data[: LOGGED_BYTES - len(kept)]
-    for line in kept.decode(errors="replace").splitlines()[:_LOGGED_LINES]:
-        log.info("it says: %s", "".join(c if c.isprintable() else "?" for c in line))
-    return await process.wait()
+    text = kept.decode(errors="replace")
+    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()][:_LOGGED_LINES]
+    for line in lines:
+        log.info("it says: %s", line)
+    status = await process.wait()
+    return f"ended with status {status}" + (f": {lines[-1]}" if lines else "") if status else ""

@@ -7,8 +7,9 @@ from clusterd.commands.ages import age, lasting
 from clusterd.commands.pause import paused
 from clusterd.commands.tables import Cell, Part, Rows
 from clusterd.counters import Counters
+from clusterd.model import DEFAULT_GROUP
 from clusterd.observing import Local
-from clusterd.overview import DEFAULT, Overview, RouterLine, ServerLine, VirtualLine
+from clusterd.overview import Overview, RouterLine, ServerLine, VirtualLine
 from clusterd.reports import Switchover
 
 GOOD, BAD, DOUBT, QUIET = "green", "bold red", "yellow", "dim"
@@ -39,7 +40,7 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
 
 
 def _asked(one: Switchover) -> str:
-    what = "the addresses" if one.group == DEFAULT else f"group {one.group}"
+    what = "the addresses" if one.group == DEFAULT_GROUP else f"group {one.group}"
     return f"{one.by or 'somebody'} asks that {what} go to {one.to or 'another router'}"
 
 
@@ -49,8 +50,8 @@ def _routers(view: Overview, now: datetime) -> Rows:
 
 
 def _router(router: RouterLine, now: datetime) -> list[Cell | str]:
-    groups = [held.group for held in router.holds if held.group != DEFAULT]
-    role = " ".join([router.role, *groups])
+    held = [holder.group for holder in router.holds]
+    role = f"{router.role}: {', '.join(held)}" if set(held) - {DEFAULT_GROUP} else router.role
     left = "" if router.lease_left_s is None else f"{router.lease_left_s:.0f} s"
     tokens = ",".join(str(held.token) for held in router.holds)
     commit = "" if router.applied is None else str(router.applied)

@@ -14,10 +14,12 @@ from clusterd.commands.streams import echo_json, printable, wrong
 from clusterd.commands.waiting import Progress
 from clusterd.document import suggestion
 from clusterd.errors import ClusterdError, ConflictError, StoreUnavailable, UnsafeChange
+from clusterd.groups import groups
 from clusterd.history import utc
 from clusterd.keys import Keys
+from clusterd.model import DEFAULT_GROUP
 from clusterd.observing import observe
-from clusterd.overview import DEFAULT, Holder, overview
+from clusterd.overview import Holder, overview
 from clusterd.reports import RouterReport, Switchover, encoded, router_report
 from clusterd.store.contract import Condition, Created, Modified, Put, Store
 
@@ -49,7 +51,7 @@ class Moved:
 
 @click.command(short_help="Have another router take over.")
 @click.option("--to", metavar="ROUTER", help="Which one; the best one that is ready by default.")
-@click.option("--group", default=DEFAULT, show_default=True, metavar="G", help="Which group of addresses.")
+@click.option("--group", default=DEFAULT_GROUP, show_default=True, metavar="G", help="Which group of addresses.")
 @click.option(
     "--wait",
     "wait_s",
@@ -90,7 +92,7 @@ def switchover(session: Session, to: str | None, group: str, wait_s: float, mess
 
 
 def _told(moved: Moved) -> str:
-    what = "" if moved.group == DEFAULT else f" for group {moved.group}"
+    what = "" if moved.group == DEFAULT_GROUP else f" for group {moved.group}"
     if moved.source == moved.target:
         return f"{moved.target} is active{what} already"
     if moved.lock_s is None or moved.addresses_s is None:
@@ -123,9 +125,8 @@ async def _decided(session: Session, store: Store, keys: Keys, asked: Asked) -> 
         raise session.nothing_committed()
     seen, _ = await observe(store, keys, base)
     view = overview(keys.cluster, base.number, base.cluster, seen)
-    groups = {DEFAULT, *(h.group for h in seen.holders), *(g for r in seen.routers.values() for g in r.groups)}
-    if asked.group not in groups:
-        raise wrong("", f"there is no group {asked.group}" + suggestion(asked.group, sorted(groups)))
+    if asked.group not in groups(base.cluster):
+        raise wrong("", f"there is no group {asked.group}" + suggestion(asked.group, groups(base.cluster)))
     if asked.to is not None:
         names = [router.name for router in view.routers]
         chosen = handing_over.named(view, asked.to, suggestion(asked.to, names))
@@ -135,7 +136,7 @@ async def _decided(session: Session, store: Store, keys: Keys, asked: Asked) -> 
             "no router is active, so none can hand over; the first one that is able takes over by itself"
         )
     if asked.to is None:
-        chosen = handing_over.best(view, base.cluster, holder.router)
+        chosen = handing_over.best(view, base.cluster, holder)
     elif chosen.name != holder.router and not asked.force:
         handing_over.check_able(chosen, base.number)
     earlier = await store.get(keys.switchover(asked.group))

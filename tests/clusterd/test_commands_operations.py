@@ -195,10 +195,13 @@ def test_what_is_not_there_is_named(clusterd: CommandLine, arguments: tuple[str,
 
 def test_a_router_that_tells_of_groups_is_waited_for_by_group(clusterd: CommandLine) -> None:
     clusterd.begin()
+    clusterd("set", "cluster/groups/blue={}", "--yes")
     alive(clusterd)
+    report(clusterd, "r1", role="active", applied=2)
     put(clusterd, clusterd.keys.active("blue"), "r1", lease(clusterd))
     share = {"role": "backup", "token": 0, "since": "2026-01-31T10:00:00Z"}
-    report(clusterd, "r2", groups={"default": share, "blue": share})
+    report(clusterd, "r2", applied=2, groups={"default": share, "blue": share})
+    assert "active: blue, default" in clusterd("status").out
     ended = clusterd("switchover", "--group", "blue", "--wait", "0.2")
     assert (ended.code, ended.err) == (6, "not done after 0.2 s: r1 is active\n")
 

@@ -6,13 +6,15 @@ import pytest
 
 from clusterd import document, handing_over
 from clusterd.errors import ConfigError, UnsafeChange
-from clusterd.overview import Observed, Overview, overview
+from clusterd.overview import Holder, Observed, Overview, overview
 from clusterd.reports import Pause, RouterReport
 
-CLUSTER = document.parse(
+ROUTERS = (
     "routers:\n  r1: {public: 1.2.3.2}\n  r2: {public: 1.2.3.3}\n  r3: {public: 1.2.3.4, priority: 150}\n"
     "  r4: {public: 1.2.3.5, priority: 150}\n"
 )
+CLUSTER = document.parse(ROUTERS)
+HOLDER = Holder(group="default", router="r1", token=7)
 WELL = RouterReport(role="backup", head=3, applied=3, converged=True, ready=True)
 
 
@@ -35,28 +37,36 @@ def test_every_obstacle_is_told() -> None:
     assert obstacles(ready=False) == ("it is not ready",)
     assert obstacles(ready=None, converged=False) == ("its kernel is not as it should be",)
     assert obstacles(ready=None, applied=2) == ("it is at commit 2 of 3",)
-    assert obstacles((Pause(router="all"),)) == ("it is paused",)
+    assert obstacles((Pause(router="r2"),)) == ("it is paused",)
+    assert obstacles((Pause(router="all"),)) == ()
     silent, stranger = view(r9=WELL), view(r9=WELL)
     assert handing_over.obstacles(handing_over.named(silent, "r2", ""), 3) == ("it is not alive",)
     assert handing_over.obstacles(handing_over.named(stranger, "r9", ""), 3) == ("the configuration does not have it",)
 
 
 def test_the_best_router_has_the_highest_priority_and_no_obstacle() -> None:
-    assert handing_over.best(view(r1=WELL, r2=WELL), CLUSTER, "r1").name == "r2"
-    assert handing_over.best(view(r1=WELL, r2=WELL, r4=WELL, r3=WELL), CLUSTER, "r1").name == "r3"
+    assert handing_over.best(view(r1=WELL, r2=WELL), CLUSTER, HOLDER).name == "r2"
+    assert handing_over.best(view(r1=WELL, r2=WELL, r4=WELL, r3=WELL), CLUSTER, HOLDER).name == "r3"
     paused = (Pause(router="r3"),)
-    assert handing_over.best(view(paused, r1=WELL, r2=WELL, r4=WELL, r3=WELL), CLUSTER, "r1").name == "r4"
+    assert handing_over.best(view(paused, r1=WELL, r2=WELL, r4=WELL, r3=WELL), CLUSTER, HOLDER).name == "r4"
+
+
+def test_a_group_may_have_priorities_of_its_own() -> None:
+    text = "cluster: {groups: {blue: {priorities: {r4: 200}}}}\n"
+    cluster = CLUSTER.model_copy(update={"settings": document.parse(text + ROUTERS).settings})
+    blue = Holder(group="blue", router="r1", token=9)
+    assert handing_over.best(view(r1=WELL, r3=WELL, r4=WELL), cluster, blue).name == "r4"
 
 
 def test_where_no_router_could_take_over_each_ones_obstacle_is_told() -> None:
     with pytest.raises(UnsafeChange) as caught:
-        handing_over.best(view(r1=WELL, r2=WELL.model_copy(update={"ready": False})), CLUSTER, "r1")
+        handing_over.best(view(r1=WELL, r2=WELL.model_copy(update={"ready": False})), CLUSTER, HOLDER)
     assert str(caught.value) == (
         "no router could take over; r2: it is not ready; r3: it is not alive; r4: it is not alive"
     )
     alone = overview("main", 3, document.parse("routers:\n  r1: {public: 1.2.3.2}\n"), Observed(routers={"r1": WELL}))
     with pytest.raises(UnsafeChange, match="there is only r1"):
-        handing_over.best(alone, CLUSTER, "r1")
+        handing_over.best(alone, CLUSTER, HOLDER)
 
 
 def test_a_router_that_is_not_there_and_one_that_is_not_able_are_errors_of_two_kinds() -> None:

@@ -9,7 +9,7 @@ from clusterd.desired import destination_key, service_key
 from clusterd.model import Cluster
 from clusterd.overview import Holder, Observed, Overview, ServerLine, overview, with_counters
 from clusterd.plane import Key
-from clusterd.reports import Pause, RouterReport, Share, VerdictReport
+from clusterd.reports import Pause, RouterReport, VerdictReport
 
 DOCUMENT = """\
 routers:
@@ -25,6 +25,7 @@ virtuals:
       rs1: {address: 192.168.1.1, weight: 2}
       rs2: {address: 192.168.1.2, port: 8080}
 """
+BLUE = DOCUMENT.replace("    port: 80\n", "    port: 80\n    group: blue\n")
 CLUSTER = document.parse(DOCUMENT)
 WELL = RouterReport(role="backup", head=3, applied=3, converged=True, ready=True)
 HOLDER = Holder(group="default", router="r1", token=7)
@@ -131,9 +132,17 @@ def test_who_did_not_apply_the_commit_is_late() -> None:
 
 
 def test_a_group_without_a_holder_is_an_alarm() -> None:
-    both = WELL.model_copy(update={"groups": {"blue": Share(), "default": Share()}})
-    view = look(replace(SEEN, routers={"r1": both, "r2": WELL}))
-    assert view.alarms == ("no router is active for group blue",)
+    cluster = document.parse("cluster: {groups: {blue: {}, idle: {}}}\n" + BLUE)
+    assert look(cluster=cluster).alarms == ("no router is active for group blue",)
+
+
+def test_each_groups_active_router_decides_for_its_virtual_servers() -> None:
+    cluster = document.parse("cluster: {groups: {blue: {}}}\n" + BLUE)
+    blue = Holder(group="blue", router="r2", token=9)
+    told = (said(False), said(True, "r2"))
+    view = look(replace(SEEN, holders=(HOLDER, blue), verdicts={("web", "rs1"): told}), cluster)
+    assert [one.observer for one in view.virtuals[0].servers] == ["r2", ""]
+    assert (view.virtuals[0].group, servers(view)["rs1"].effective_weight) == ("blue", 2)
 
 
 def test_problems_strangers_and_strays_are_told() -> None:

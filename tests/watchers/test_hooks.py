@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from clusterd.model import Notify
+from clusterd.store.etcd import EtcdStore
+from tests.store.etcd_server import Member
 from watchers.hooks import LOGGED_BYTES, Change, Hooks, run, said
 from watchers.problems import Problems
 
@@ -144,6 +146,7 @@ async def test_output_is_logged_and_there_is_a_limit(caplog: pytest.LogCaptureFi
     [
         (["/no/such/program"], None, "No such file or directory"),
         (["/bin/false"], None, "/bin/false ended with status 1"),
+        (["/bin/ls", "/no/such/file"], None, "cannot access '/no/such/file': No such file or directory"),
         (["/bin/true"], "nosuchuser", "/bin/true could not be run: there is no user nosuchuser"),
     ],
 )
@@ -190,3 +193,19 @@ async def test_groups_do_not_wait_for_each_other(folder: Path) -> None:
     made.changed(Change("blue", True, 9))
     await ended(made)
     assert (folder / "blue").exists()
+
+
+@pytest.mark.etcd
+async def test_programs_run_while_this_process_speaks_with_etcd(folder: Path) -> None:
+    """gRPC has handlers for fork() that abort the child while other threads use it."""
+    with Member(folder) as member:
+        store = EtcdStore([member.endpoint])
+        watching = asyncio.create_task(anext(store.watch("/", 1)))
+        for _ in range(5):
+            lease = await store.grant(5)
+            busy = asyncio.gather(*(store.refresh(lease.lease_id) for _ in range(20)))
+            assert await running("echo well") == ""
+            await busy
+        watching.cancel()
+        await asyncio.wait([watching])
+        await store.close()
