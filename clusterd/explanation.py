@@ -7,6 +7,7 @@ from clusterd.model import Cluster
 from clusterd.overview import Overview, ServerLine, VirtualLine
 
 BY_DEFAULT = "by default"
+UNKNOWN = "who set it is not known while etcd is down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,12 @@ class Explanation:
     factors: tuple[Factor, ...]
 
 
-def explanations(view: Overview, cluster: Cluster, virtual: str, origins: Mapping[str, str]) -> tuple[Explanation, ...]:
+def explanations(
+    view: Overview, cluster: Cluster, virtual: str, origins: Mapping[str, str] | None
+) -> tuple[Explanation, ...]:
     """Return the explanation of each real server of a virtual server.
 
-    `origins` says by paths in the document which commit set a value, "" being the answer for none.
+    `origins` says by paths in the document which commit set a value; None says that nobody knows now.
     """
     line = next(one for one in view.virtuals if one.name == virtual)
     total = sum(server.effective_weight or 0 for server in line.servers) + line.sorry_server_in_use
@@ -50,14 +53,16 @@ def explanations(view: Overview, cluster: Cluster, virtual: str, origins: Mappin
     )
 
 
-def _factors(cluster: Cluster, line: VirtualLine, server: ServerLine, origins: Mapping[str, str]) -> Iterator[Factor]:
+def _factors(
+    cluster: Cluster, line: VirtualLine, server: ServerLine, origins: Mapping[str, str] | None
+) -> Iterator[Factor]:
     virtual = cluster.virtuals[line.name]
     wanted = virtual.servers[server.name]
     here = f"virtuals/{line.name}"
     there = f"{here}/servers/{server.name}"
 
     def origin(path: str) -> str:
-        return origins.get(path) or BY_DEFAULT
+        return UNKNOWN if origins is None else origins.get(path, BY_DEFAULT)
 
     yield Factor("configured", f"weight {wanted.weight}", origin(f"{there}/weight"))
     if not virtual.enabled:

@@ -28,7 +28,7 @@ class _Known:
 
     view: Overview
     cluster: Cluster
-    records: tuple[Record, ...] = ()
+    records: tuple[Record, ...] | None = None  # None while etcd is down
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, said: str) -> tuple[str, str | None]:
@@ -82,7 +82,8 @@ def _explained(known: _Known, virtual: str, server: str | None) -> list[Explanat
     servers = virtuals[virtual].servers
     if server is not None and server not in servers:
         raise wrong(f"virtuals/{virtual}/servers/{server}", "is not there" + document.suggestion(server, servers))
-    found = explanations(known.view, known.cluster, virtual, _origins(known.records, f"virtuals/{virtual}"))
+    origins = None if known.records is None else _origins(known.records, f"virtuals/{virtual}")
+    found = explanations(known.view, known.cluster, virtual, origins)
     return [one for one in found if server in (None, one.server)]
 
 

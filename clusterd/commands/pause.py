@@ -41,7 +41,7 @@ def pause(session: Session, router: str | None, length_s: int | None, message: s
     now = datetime.now(UTC)
     until = now + timedelta(seconds=length_s or DEFAULT_S)
     made = Pause(
-        router=router or ALL,
+        router=ALL if router is None else router,
         by=str(author(session.settings())),
         at=utc(now),
         until=utc(until),

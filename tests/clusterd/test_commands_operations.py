@@ -74,6 +74,8 @@ def test_an_unknown_router_is_not_paused(clusterd: CommandLine) -> None:
         assert (ended.code, ended.out) == (1, "")
         assert ended.err.startswith("routers/r3: is not there")
     assert clusterd("pause", "--for", "10").code == 2
+    empty = clusterd("pause", "")  # a script's variable that holds nothing is not all routers
+    assert (empty.code, clusterd("resume").out) == (1, "no router is paused\n")
     put(clusterd, clusterd.keys.router("r3"), {})
     assert clusterd("pause", "r3").code == 0
 

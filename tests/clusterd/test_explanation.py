@@ -7,12 +7,13 @@ from clusterd.explanation import Explanation, Factor, explanations
 from clusterd.overview import Observed, overview
 from tests.clusterd.test_overview import DOCUMENT, SEEN, judged, said
 
+NONE: dict[str, str] = {}
 SETTER = "commit 3 by eve@host at 2026-01-31T09:00:00Z"
 
 
-def told(seen: Observed = SEEN, text: str = DOCUMENT, origins: dict[str, str] | None = None) -> dict[str, Explanation]:
+def told(seen: Observed = SEEN, text: str = DOCUMENT, origins: dict[str, str] | None = NONE) -> dict[str, Explanation]:
     cluster = document.parse(text)
-    found = explanations(overview("main", 3, cluster, seen), cluster, "web", origins or {})
+    found = explanations(overview("main", 3, cluster, seen), cluster, "web", origins)
     return {one.server: one for one in found}
 
 
@@ -78,3 +79,8 @@ def test_what_is_disabled_says_so() -> None:
 def test_a_load_source_that_is_not_read_is_told() -> None:
     rs1 = told(text=DOCUMENT.replace("    port: 80\n", "    port: 80\n    load: {source: ssh}\n"))["rs1"]
     assert factors(rs1)["load"][0] == "ssh: not read by this version, so a static weight"
+
+
+def test_where_the_history_cannot_be_asked_nothing_is_said_to_be_a_default() -> None:
+    rs1 = told(origins=None)["rs1"]
+    assert factors(rs1)["configured"] == ("weight 2", "who set it is not known while etcd is down")

@@ -214,6 +214,7 @@ def test_while_etcd_is_down_explain_is_what_the_local_router_knows(clusterd: Com
     assert ended.code == 4
     assert ended.out.splitlines()[0] == "web/rs2 (192.168.1.2:80): not in the pool"
     assert "refused, says r1, which decides" in ended.out
+    assert "by default" not in ended.out
 
 
 def test_where_no_router_is_on_this_host_only_the_error_is_told(clusterd: CommandLine) -> None:
