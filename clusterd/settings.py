@@ -45,7 +45,7 @@ class Settings(BaseModel):
         default_factory=lambda: socket.gethostname().partition(".")[0], description="this router's name in the document"
     )
     state_dir: Path = Field(Path("/var/lib/clusterd"), description="what must outlive a restart")
-    run_dir: Path = Field(Path("/run/clusterd"), description="sockets")
+    run_dir: Path = Field(Path("/run/clusterd"), description="the socket, and what a restart needs")
     lvs_cf: Path = Field(
         default_factory=lambda given: given["state_dir"] / "lvs.cf", description="where lvs.cf is written"
     )
