@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from tests.lab.etcd import ENDPOINT, Etcd
+from tests.lab.etcd import Etcd
 from tests.lab.guest import ROOT
 from tests.lab.namespaces import Process
 from tests.lab.topology import GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
@@ -41,9 +41,9 @@ _STARTING_S = 60.0
 class LabCluster:
     """Two routers under clusterd, etcd, and web servers on the real servers."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, members: int = 1) -> None:
         self.network = network
-        self.etcd = Etcd(network)
+        self.etcd = Etcd(network, members)
         self.routers: dict[str, Process] = {}
         self.webs: dict[str, Process] = {}
 
@@ -72,15 +72,15 @@ class LabCluster:
         """Return the settings of one router, with directories of its own."""
         own = self.network.directory / router
         return {
-            "CLUSTERD_ENDPOINTS": ENDPOINT,
+            "CLUSTERD_ENDPOINTS": self.etcd.endpoints,
             "CLUSTERD_ROUTER": router,
             "CLUSTERD_STATE_DIR": str(own / "state"),
             "CLUSTERD_RUN_DIR": str(own / "run"),
         }
 
-    def start_router(self, router: str) -> Process:
-        """Start the router service."""
-        command = (sys.executable, "-m", "watchers", "router")
+    def start_router(self, router: str, *program: str) -> Process:
+        """Start the router service, or another program that does its work."""
+        command = (sys.executable, "-m", *(program or ("watchers", "router")))
         process = self.network.spawn(router, *command, name=router, env=self.environment(router), cwd=ROOT)
         self.routers[router] = process
         return process
@@ -97,7 +97,7 @@ class LabCluster:
         self, *arguments: str, input_text: str | None = None, env: Mapping[str, str] | None = None
     ) -> CompletedProcess[str]:
         """Run `clusterd` as the operator."""
-        command = (sys.executable, "-m", "clusterd", "--endpoints", ENDPOINT, *arguments)
+        command = (sys.executable, "-m", "clusterd", "--endpoints", self.etcd.endpoints, *arguments)
         environment = {"PYTHONPATH": str(ROOT), **(env or {})}
         return self.network.run("etcd", *command, input_text=input_text, env=environment)
 

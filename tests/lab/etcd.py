@@ -1,71 +1,116 @@
-"""One real etcd on the node called etcd, at http://192.168.1.10:2379; its data survive a restart."""
+"""Real etcd on the node called etcd, one member or several, from http://192.168.1.10:2379 on. Data survive."""
 
 import http.client
+import json
 import time
+from collections.abc import Callable
 
 from tests.lab.namespaces import Process, call
 from tests.lab.topology import ETCD, Network
 
 PORT = 2379
 ENDPOINT = f"http://{ETCD}:{PORT}"
-_PEER = "http://127.0.0.1:2380"
+_PEER_PORT = 12380
 
 
-class Etcd:
-    """Starts, stops, kills and freezes the program."""
+class Member:
+    """One etcd process of a cluster of `size`."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._data = network.directory / "etcd-data"
+    def __init__(self, network: Network, number: int, size: int) -> None:
+        self._network, self._number, self._size = network, number, size
+        self._data = network.directory / f"etcd-data-{number}"
         self.process: Process | None = None
 
-    def start(self, timeout_s: float = 30) -> None:
-        """Start it and return when it answers. Raises TimeoutError with its log."""
-        self.process = self._network.spawn(
-            *("etcd", "etcd", "--data-dir", str(self._data), "--listen-client-urls", ENDPOINT),
-            *("--advertise-client-urls", ENDPOINT, "--listen-peer-urls", _PEER),
-            *("--initial-advertise-peer-urls", _PEER, "--initial-cluster", f"default={_PEER}"),
-            name="etcd",
-        )
-        end_s = time.monotonic() + timeout_s
-        while not call("etcd", _healthy):
-            if time.monotonic() > end_s or not self.process.running:
-                raise TimeoutError(f"etcd does not answer: {self.process.output()[-2000:]}")
-            time.sleep(0.05)
+    @property
+    def endpoint(self) -> str:
+        return f"http://{ETCD}:{PORT + self._number}"
 
-    def _running(self) -> Process:
+    def start(self) -> None:
+        peers = [f"http://127.0.0.1:{_PEER_PORT + number}" for number in range(self._size)]
+        self.process = self._network.spawn(
+            *("etcd", "etcd", "--name", f"m{self._number}", "--data-dir", str(self._data)),
+            *("--listen-client-urls", self.endpoint, "--advertise-client-urls", self.endpoint),
+            *("--listen-peer-urls", peers[self._number], "--initial-advertise-peer-urls", peers[self._number]),
+            *("--initial-cluster", ",".join(f"m{number}={peer}" for number, peer in enumerate(peers))),
+            name=f"etcd-{self._number}",
+        )
+
+    @property
+    def running(self) -> Process:
+        """Its process. Raises RuntimeError where it was never started."""
         if self.process is None:
             raise RuntimeError("etcd was never started")
         return self.process
 
+    def healthy(self) -> bool:
+        """Whether it says that its cluster has a leader."""
+        connection = http.client.HTTPConnection(ETCD, PORT + self._number, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return b'"true"' in connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+class Etcd:
+    """Starts, stops, kills and freezes the programs, all at once."""
+
+    def __init__(self, network: Network, size: int = 1) -> None:
+        self._network = network
+        self.members = tuple(Member(network, number, size) for number in range(size))
+
+    @property
+    def endpoints(self) -> str:
+        """Where the members are, as clusterd and etcdctl take it."""
+        return ",".join(member.endpoint for member in self.members)
+
+    def start(self, timeout_s: float = 30) -> None:
+        """Start it and return when it answers. Raises TimeoutError with its log."""
+        for member in self.members:
+            member.start()
+        end_s = time.monotonic() + timeout_s
+        for member in self.members:
+            while not call("etcd", member.healthy):
+                if time.monotonic() > end_s or not member.running.running:
+                    raise TimeoutError(f"etcd does not answer: {member.running.output()[-2000:]}")
+                time.sleep(0.05)
+
     def stop(self) -> None:
         """Ask it to end, and wait."""
-        self._running().stop()
+        self._each(Process.stop)
 
     def kill(self) -> None:
-        self._running().kill()
+        """kill -9."""
+        self._each(Process.kill)
 
     def pause(self) -> None:
-        self._running().pause()
+        """Freeze it."""
+        self._each(Process.pause)
 
     def resume(self) -> None:
-        self._running().resume()
+        """Let it go on."""
+        self._each(Process.resume)
+
+    def _each(self, act: Callable[[Process], object]) -> None:
+        for member in self.members:
+            act(member.running)
+
+    def leader(self) -> Member:
+        """Return the member that leads. Raises RuntimeError where none does."""
+        for member in self.members:
+            (answer,) = json.loads(self.ctl("endpoint", "status", "-w", "json", f"--endpoints={member.endpoint}"))
+            if answer["Status"]["header"]["member_id"] == answer["Status"]["leader"]:
+                return member
+        raise RuntimeError("no member leads")
 
     def ctl(self, *arguments: str) -> str:
         """Return what `etcdctl` prints. Raises RuntimeError with its complaint."""
-        environment = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": ENDPOINT}
+        environment = {"ETCDCTL_API": "3"}
+        if not any(argument.startswith("--endpoints") for argument in arguments):
+            environment["ETCDCTL_ENDPOINTS"] = self.endpoints
         done = self._network.run("etcd", "etcdctl", *arguments, env=environment)
         if done.returncode:
             raise RuntimeError(f"etcdctl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
-
-
-def _healthy() -> bool:
-    connection = http.client.HTTPConnection(ETCD, PORT, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return b'"true"' in connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

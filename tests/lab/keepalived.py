@@ -114,9 +114,6 @@ def pair(network: Network, advert_s: float = 1) -> Iterator[dict[str, Keepalived
             daemon.kill()
 
 
-EVENTS = ("hand-over", "kill -9", "freeze", "power cut")
-
-
 def measured(network: Network, event: str, *, advert_s: float = 1) -> Takeover:
     """Return what is seen when r1 is stopped, killed, frozen for good or loses its power."""
     with pair(network, advert_s) as daemons:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 
 from tests.lab import guest, lifetime
@@ -35,6 +36,11 @@ def kernel_has_ipvs() -> bool:
 def inside() -> bool:
     """Say whether this process was started by `run` and is already where the lab's kernel is."""
     return lifetime.INSIDE in os.environ
+
+
+def emulated() -> bool:
+    """Say whether this runs in a guest, whose clock and kernel are nobody else's."""
+    return "lab.share=" in Path("/proc/cmdline").read_text()
 
 
 def run(command: Sequence[str], *, limit_s: float, on_line: Callable[[str], None] = print, mode: str = "steady") -> int:

@@ -55,6 +55,32 @@ def watched(
     return Takeover(old, new, poller.stop(), probe.stop(), let_go[0] if let_go else None, taken[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen while something happened that need not move the addresses."""
+
+    polls: Polls
+    arp: ArpLog
+    moves: tuple[tuple[float, str, bool], ...]
+
+    def __str__(self) -> str:
+        moves = ", ".join(f"{node} {'has' if has else 'lost'} it" for _, node, has in self.moves)
+        return (
+            f"client's gap {self.polls.longest_gap_s:.2f} s, longest wait {self.polls.longest_wait_s:.2f} s, "
+            f"{self.polls.failures} of {len(self.polls.requests)} requests failed; {moves}; "
+            f"{len(self.arp.dual_answers())} of {self.arp.probes} ARP probes answered twice"
+        )
+
+
+def observed(network: Network, event: Callable[[], object]) -> Seen:
+    """Let something happen while everything is watched; the event says itself how long it takes."""
+    holder, probe, poller = HolderWatcher(network), ArpWatcher(network), Poller(network)
+    time.sleep(QUIET_S)
+    event()
+    time.sleep(AFTER_S)
+    return Seen(poller.stop(), probe.stop(), holder.stop())
+
+
 def hand_over(cluster: LabCluster) -> Takeover:
     """Stop the active router's service as its administrator would."""
     old = cluster.active()
@@ -73,11 +99,17 @@ def killed(cluster: LabCluster) -> Takeover:
     return watched(cluster.network, old, cluster.routers[old].kill)
 
 
-def frozen(cluster: LabCluster) -> Takeover:
-    """Freeze the active router's service, and let it go on once another has taken over."""
+def frozen(cluster: LabCluster, for_s: float = 0) -> Takeover:
+    """Freeze the active router's service, and let it go on once another has taken over and some seconds are over."""
     old = cluster.active()
     service = cluster.routers[old]
-    return watched(cluster.network, old, service.pause, afterwards=service.resume)
+    end_s = time.monotonic() + for_s
+
+    def resume() -> None:
+        time.sleep(max(0.0, end_s - time.monotonic()))
+        service.resume()
+
+    return watched(cluster.network, old, service.pause, afterwards=resume)
 
 
 def without_etcd(cluster: LabCluster) -> Takeover:

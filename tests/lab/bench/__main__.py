@@ -10,7 +10,7 @@ import click
 
 from tests.lab import guest, machine
 from tests.lab.bench import page
-from tests.lab.bench.takeovers import ROW, Row
+from tests.lab.bench.takeovers import EVENTS, ROW, Row
 
 DOCS = guest.ROOT / "docs"
 LIMIT_S = 4 * 3600
@@ -23,10 +23,11 @@ def main() -> None:
 
 @main.command()
 @click.option("--rounds", default=10, show_default=True, help="how often each event happens to each system")
+@click.option("--event", "events", multiple=True, type=click.Choice(list(EVENTS)), help="only this; may be repeated")
 @click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
-def takeover(rounds: int, docs: Path) -> None:
+def takeover(rounds: int, events: tuple[str, ...], docs: Path) -> None:
     """Measure what a client sees when the active router stops, dies, freezes or loses its power."""
-    rows = _measured("tests.lab.bench.takeovers", str(rounds))
+    rows = _measured("tests.lab.bench.takeovers", str(rounds), *(events or EVENTS))
     page.plot(rows, docs / "benchmarks-takeover.svg")
     text = f"{_circumstances()} {rounds} rounds.\n\n{page.table(rows)}\n\n![the gaps](benchmarks-takeover.svg)"
     file = docs / "benchmarks.md"

@@ -1,6 +1,6 @@
 """Takeovers, many times: clusterd and keepalived on the same routers and the same kernel, one after the other.
 
-`python -m tests.lab.bench.takeovers ROUNDS`, inside the lab's machine; it prints one line for each takeover:
+`python -m tests.lab.bench.takeovers ROUNDS EVENT...`, inside the lab's machine; it prints one line for each takeover:
 
     row {"system": "clusterd, leases of 3 s", "event": "power cut", "gap_s": 2.61, "wait_s": 2.61, ...}
 """
@@ -8,7 +8,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,14 +49,14 @@ def row(system: str, event: str, seen: Takeover) -> Row:
     return Row(system, event, gap_s, wait_s, len(polls.requests), polls.failures, len(seen.arp.dual_answers()))
 
 
-def of_clusterd(network: Network, system: str, rounds: int) -> Iterator[Row]:
-    """Every event, in turns."""
+def of_clusterd(network: Network, system: str, rounds: int, events: Sequence[str]) -> Iterator[Row]:
+    """The events, in turns."""
     cluster = LabCluster(network)
     cluster.start(CLUSTERD[system])
     try:
         for _ in range(rounds):
-            for event, act in EVENTS.items():
-                seen = act(cluster)
+            for event in events:
+                seen = EVENTS[event](cluster)
                 yield row(system, event, seen)
                 if event == "power cut":
                     network.reboot(seen.old)
@@ -68,19 +68,19 @@ def of_clusterd(network: Network, system: str, rounds: int) -> Iterator[Row]:
         cluster.etcd.stop()
 
 
-def of_keepalived(network: Network, system: str, rounds: int) -> Iterator[Row]:
-    """Every event, in turns."""
+def of_keepalived(network: Network, system: str, rounds: int, events: Sequence[str]) -> Iterator[Row]:
+    """The events, in turns."""
     pages = [network.serve_page(server) for server in REAL_SERVERS]
     try:
         for _ in range(rounds):
-            for event in keepalived.EVENTS:
+            for event in events:
                 yield row(system, event, keepalived.measured(network, event, advert_s=KEEPALIVED_S[system]))
     finally:
         for page in pages:
             page.kill()
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def rows(rounds: int, events: Sequence[str]) -> Iterator[Row]:
     """Every system, each with a network of its own."""
     for system in [*KEEPALIVED_S, *CLUSTERD]:
         with tempfile.TemporaryDirectory(prefix="clusterd-bench.") as folder:
@@ -88,14 +88,14 @@ def rows(rounds: int) -> Iterator[Row]:
             network.build()
             try:
                 measure = of_clusterd if system in CLUSTERD else of_keepalived
-                yield from measure(network, system, rounds)
+                yield from measure(network, system, rounds, events)
             finally:
                 network.close()
 
 
 def main() -> None:
     """Print the rows as they come."""
-    for each in rows(int(sys.argv[1])):
+    for each in rows(int(sys.argv[1]), sys.argv[2:]):
         print(ROW + json.dumps(asdict(each)), flush=True)
 
 

@@ -1,0 +1,140 @@
+"""What goes wrong around the active router, on a real kernel with three etcd members: what a client sees of it.
+
+Whatever happens, never do two routers answer for the VIP, and at the end one of them serves.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab import machine, takeover
+from tests.lab.client import fetch
+from tests.lab.cluster import LabCluster, wait_for
+from tests.lab.takeover import Seen, Takeover
+from tests.lab.topology import ROUTERS, VIP, Network
+
+pytestmark = pytest.mark.lab
+
+TTL_S = 3
+Measure = Callable[[str, str], None]
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Network) -> LabCluster:
+    made = LabCluster(network, members=3)
+    made.start()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _whole(cluster: LabCluster) -> Iterator[None]:
+    """Show what the routers logged during a test that fails, and leave a whole cluster behind."""
+    before = {router: len(cluster.routers[router].output()) for router in ROUTERS}
+    yield
+    for router in ROUTERS:
+        print(f"--- {router}\n{cluster.routers[router].output()[before[router] :]}")
+    wait_for("the cluster is whole again", cluster.settled, 60)
+    assert len(fetch(cluster.network, 4)) == 4
+
+
+def never_two(seen: Takeover | Seen) -> None:
+    assert seen.arp.dual_answers() == ()
+    assert seen.arp.alternations() == 0
+
+
+def test_a_router_frozen_for_20_s_wakes_up_as_a_backup(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.frozen(cluster, for_s=20)
+    measure("frozen for 20 s", str(seen))
+    never_two(seen)
+    assert cluster.active() == seen.new
+    assert seen.polls.longest_gap_s < TTL_S + 1
+
+
+def test_a_router_whose_event_loop_hangs_loses_the_addresses_in_time(cluster: LabCluster, measure: Measure) -> None:
+    old = cluster.active()
+    cluster.routers[old].stop()
+    cluster.start_router(old, "tests.lab.hanging_router")
+    wait_for("both are ready", cluster.settled, 60)
+    takeover.hand_over(cluster)  # to the one that can hang
+    takeover.back(cluster, next(router for router in ROUTERS if router != old))
+    assert cluster.active() == old
+    service = cluster.routers[old].popen
+    seen = takeover.watched(cluster.network, old, lambda: os.kill(service.pid, signal.SIGUSR1))
+    measure("its event loop hangs", str(seen))
+    never_two(seen)
+    assert seen.let_go_s is not None
+    assert seen.let_go_s < seen.taken_s
+    assert seen.polls.longest_gap_s < TTL_S + 1
+    wait_for("it goes on as a backup", lambda: cluster.status(old).get("role") == "backup", 30)
+    assert cluster.active() == seen.new
+
+
+def test_the_leader_of_etcd_dies_together_with_the_active_router(cluster: LabCluster, measure: Measure) -> None:
+    leader = cluster.etcd.leader()
+
+    def both(old: str) -> None:
+        leader.running.kill()
+        cluster.routers[old].kill()
+
+    old = cluster.active()
+    seen = takeover.watched(cluster.network, old, lambda: both(old))
+    measure("etcd's leader and the active router killed", str(seen))
+    never_two(seen)
+    assert seen.taken_s < 2 * TTL_S + 3, "a new leader counts every lease from its beginning"
+    leader.start()
+    takeover.back(cluster, old)
+
+
+@pytest.mark.parametrize("seconds", [2, 8])
+def test_a_frozen_etcd_costs_nothing(cluster: LabCluster, measure: Measure, seconds: int) -> None:
+    active = cluster.active()
+
+    def freeze() -> None:
+        cluster.etcd.pause()
+        time.sleep(seconds)
+        cluster.etcd.resume()
+
+    seen = takeover.observed(cluster.network, freeze)
+    measure(f"etcd frozen for {seconds} s", str(seen))
+    never_two(seen)
+    assert seen.polls.failures == 0
+    assert [node for _, node, has in seen.moves if has] == [active]
+
+
+@pytest.mark.skipif(machine.inside() and not machine.emulated(), reason="this machine's clock is not the lab's to set")
+def test_the_wall_clock_does_not_matter(cluster: LabCluster, measure: Measure) -> None:
+    active, hour_s = cluster.active(), 3600
+
+    def jump() -> None:
+        for step_s in (hour_s, -2 * hour_s, hour_s):
+            time.clock_settime(time.CLOCK_REALTIME, time.time() + step_s)
+            time.sleep(1.5)
+
+    seen = takeover.observed(cluster.network, jump)
+    measure("the wall clock jumps by hours", str(seen))
+    never_two(seen)
+    assert seen.polls.failures == 0
+    assert [node for _, node, has in seen.moves if has] == [active]
+
+
+@pytest.mark.parametrize("what", ["lease", "lock"])
+def test_what_is_taken_away_by_hand_in_etcd_is_claimed_again(cluster: LabCluster, measure: Measure, what: str) -> None:
+    key = "/clusterd/main/active/default"
+
+    def take_away() -> None:
+        if what == "lock":
+            assert cluster.etcd.ctl("del", key).strip() == "1"
+        else:
+            lease = int(cluster.etcd.ctl("get", key, "-w", "fields").split('"Lease" : ')[1].split()[0])
+            cluster.etcd.ctl("lease", "revoke", f"{lease:x}")
+        wait_for("somebody has it again", lambda: cluster.etcd.ctl("get", key) != "", 10)
+        wait_for("and the addresses", lambda: len(cluster.holders()) == 1, 10)
+
+    seen = takeover.observed(cluster.network, take_away)
+    measure(f"the {what} deleted by hand", str(seen))
+    never_two(seen)
+    assert seen.polls.longest_gap_s < TTL_S + 1
+    assert cluster.holders(VIP) == [cluster.etcd.ctl("get", "--print-value-only", key).strip()]
