@@ -283,7 +283,7 @@ BAD = {
     ),
     "a weight below zero": (
         DOCUMENT.replace("weight: 2", "weight: -1"),
-        "line 18: virtuals/web/servers/rs1/weight: Input should be greater than or equal to 0, not -1",
+        "line 18: virtuals/web/servers/rs1/weight: must be at least 0, not -1",
     ),
     "a port out of range": (DOCUMENT.replace("port: 80", "port: 99999"), "line 13: virtuals/web/port"),
     "invalid YAML": (DOCUMENT.replace("servers:", "servers: ["), "line 19: not valid YAML: did not find expected"),
