@@ -223,10 +223,10 @@ class Elections:
                         self._step(group, seen)
             case Orders(by_group):
                 self._orders = by_group
-                for group in self._states:
+                for group in tuple(self._states):
                     self._order(group)
             case Pauses(routers):
-                for group in self._states:
+                for group in tuple(self._states):
                     self._step(group, election.Paused(not routers.isdisjoint((ALL, self._me))))
             case About(group, inner):
                 if group in self._states:

@@ -38,7 +38,7 @@ class Holding:
     problems: Problems
     tasks: Tasks
     addresses: tuple[Address, ...] = ()
-    let_go_in: int = -1  # the round in which they were let go last
+    let_go_in: int = 0  # the round in which they were let go last
     _renewing: bool = False
     _renewal: Renewal = field(default_factory=Renewal)
 

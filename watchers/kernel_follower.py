@@ -111,7 +111,7 @@ class KernelFollower:
         """Return whether a reading since they were let go showed no address that could be of this group."""
         read_in, present = self._seen
         others = {key for key, owner in self._groups.items() if owner != group}
-        return read_in >= self._holding(group).let_go_in >= 0 and not present - others
+        return read_in >= self._holding(group).let_go_in and not present - others
 
     @property
     def _carries(self) -> bool:

@@ -171,6 +171,7 @@ class Router:
                 self._stop(event)
             case election.Tick():
                 self._look_whether_ready()
+                self._tell_what_is_clear()
                 self._elections.take(event)
                 self._kernel.tick()
             case election.LeaseSeen():
@@ -190,14 +191,19 @@ class Router:
     def _settled(self) -> None:
         self._tasks.spawn(self._configuration.save())
         self._applied.done(self._kernel.applied_number)
-        clear = [group for group in self._elections.states if self._kernel.clear_of(group)]
-        if not self._elections.own.stopping:
-            for group in clear:
-                self._elections.take(About(group, election.Cleared()))
-        elif len(clear) == len(self._elections.states) and not self._handing_over:
+        clear = all(self._kernel.clear_of(group) for group in self._elections.states)
+        if self._elections.own.stopping and clear and not self._handing_over:
             self._handing_over = True
             self._tasks.spawn(self._hand_over())
+        self._tell_what_is_clear()
         self._look_whether_ready()
+
+    def _tell_what_is_clear(self) -> None:
+        """Tell the elections which lock can be given away: its addresses are not in the kernel."""
+        for group, state in tuple(self._elections.states.items()):
+            idle = state.token and not state.acting and not self._elections.own.stopping
+            if idle and not state.hand_over.cleared and self._kernel.clear_of(group):
+                self._elections.take(About(group, election.Cleared()))
 
     def _look_whether_ready(self) -> None:
         self._not_ready = self._why_not_ready()

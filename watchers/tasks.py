@@ -21,6 +21,7 @@ class Tasks:
         task = asyncio.create_task(_logged(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began never gets there
 
     def supervise(self, what: str, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run something that never ends, again if it does."""

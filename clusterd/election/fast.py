@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from clusterd.election.claiming import RANK_DELAY_S, rank
 from clusterd.election.hand_over import given_up
-from clusterd.election.values import NEVER, Alive, Fast, Pulse, Revoke, SayAlive, State, Step
+from clusterd.election.values import Actions, Alive, Fast, Pulse, Revoke, SayAlive, State, Step
 
 REVOKE_AGAIN_S = 1.0
+NOTHING: Actions = ()
 
 
 def hear(state: State, event: Alive, now_s: float) -> State:
@@ -30,30 +31,26 @@ def beat(state: State, now_s: float) -> Step:
     if fast is None:
         return state, ()
     late = now_s - pulse.tick_s > 2 * fast.interval_s  # we did not hear what came meanwhile: count from now on
-    pulse = replace(pulse, tick_s=now_s, heard_s=max(pulse.heard_s, now_s) if late else pulse.heard_s)
-    state = replace(state, pulse=pulse)
+    heard_s = max(pulse.heard_s, now_s) if late else pulse.heard_s
+    said_s, revoked_s, actions = pulse.said_s, pulse.revoked_s, NOTHING
     if state.token:
-        lives = (state.acting or given_up(state)) and now_s - pulse.said_s > 0.8 * fast.interval_s
-        return (_said(state, now_s), (SayAlive(state.token),)) if lives else (state, ())
-    if not _may_revoke(state, pulse, now_s) or now_s < _dead_at_s(state, fast, pulse):
-        return state, ()
-    return replace(state, pulse=replace(pulse, revoked_s=now_s)), (Revoke(*state.last_lock),)
+        if (state.acting or given_up(state)) and now_s - said_s > 0.8 * fast.interval_s:
+            said_s, actions = now_s, (SayAlive(state.token),)
+    elif _may_revoke(state, now_s) and now_s >= _dead_at_s(state, fast, heard_s):
+        revoked_s, actions = now_s, (Revoke(*state.last_lock),)
+    return replace(state, pulse=Pulse(pulse.token, heard_s, now_s, said_s, revoked_s)), actions
 
 
-def _said(state: State, now_s: float) -> State:
-    return replace(state, pulse=replace(state.pulse, said_s=now_s))
-
-
-def _may_revoke(state: State, pulse: Pulse, now_s: float) -> bool:
+def _may_revoke(state: State, now_s: float) -> bool:
     """Return whether we could serve instead, and the silent one is the holder whose signs we have heard."""
     able = state.ready and not state.paused and not state.stopping and state.lease_until_s > now_s
     free = now_s >= max(state.promised_until_s, state.claim_again_s)
-    held = state.holder not in ("", None, state.me) and pulse.token == state.last_lock[0] != 0
+    held = state.holder not in ("", None, state.me) and state.pulse.token == state.last_lock[0] != 0
     known = any(member.name == state.me for member in state.members)
-    return able and free and held and known and pulse.heard_s > NEVER
+    return able and free and held and known
 
 
-def _dead_at_s(state: State, fast: Fast, pulse: Pulse) -> float:
+def _dead_at_s(state: State, fast: Fast, heard_s: float) -> float:
     """Return when the silence is long enough; worse routers leave it to the best one at first."""
     others_s = rank(state) * max(fast.silence_s, RANK_DELAY_S)
-    return max(pulse.heard_s + fast.silence_s + others_s, pulse.revoked_s + REVOKE_AGAIN_S)
+    return max(heard_s + fast.silence_s + others_s, state.pulse.revoked_s + REVOKE_AGAIN_S)

@@ -16,11 +16,27 @@ import pytest
 
 from clusterd import election
 from clusterd.dataplane import lifetime
-from clusterd.election import Action, Asked, ClaimFailed, Event, LeaseSeen, LockSeen, Promised, State, machine, promises
-from tests.clusterd.simulation import router, scenario
+from clusterd.election import (
+    Action,
+    Asked,
+    ClaimFailed,
+    Event,
+    LeaseSeen,
+    LockSeen,
+    Promised,
+    State,
+    Switchover,
+    claiming,
+    fast,
+    machine,
+    promises,
+)
+from tests.clusterd.simulation import router, scenario, stories
 from tests.clusterd.simulation.world import Violation
+from watchers.asking import Asking
+from watchers.envelope import Reply
 
-SEEDS = int(os.environ.get("CLUSTERD_SEEDS", "300"))
+SEEDS = int(os.environ.get("CLUSTERD_SEEDS", "1000"))
 MOST_SEEDS_A_MUTATION = 600
 Step = tuple[State, tuple[Action, ...]]
 
@@ -28,19 +44,55 @@ Step = tuple[State, tuple[Action, ...]]
 @pytest.mark.parametrize("part", range(6))
 def test_never_two_are_active_and_somebody_is_when_all_is_well(part: int) -> None:
     for seed in range(part, SEEDS, 6):
-        scenario.run(seed, "failsafe" if seed % 3 else "release")
+        scenario.run(seed)
 
 
 @pytest.mark.parametrize("ttl_s", [2.0, 3.0, 6.0])
 def test_while_etcd_is_away_and_all_routers_are_there_the_holder_keeps_its_addresses(ttl_s: float) -> None:
-    for seed in range(SEEDS // 30):
-        scenario.outage(seed, ttl_s)
+    for seed in range(SEEDS // 100):
+        stories.outage(seed, ttl_s)
+
+
+def test_a_switchover_moves_one_group_to_the_ordered_router_soon_and_to_no_other() -> None:
+    for seed in range(SEEDS // 50):
+        stories.switchover(seed)
+
+
+def test_in_fast_mode_a_dead_holder_is_replaced_before_its_lease_ends() -> None:
+    for seed in range(SEEDS // 50):
+        stories.sudden_death(seed)
+
+
+def test_in_fast_mode_backups_that_stand_still_take_nothing_from_a_living_holder() -> None:
+    for seed in range(SEEDS // 50):
+        stories.slow_backups(seed)
+
+
+def test_a_better_router_gets_its_group_back_in_order() -> None:
+    for seed in range(SEEDS // 50):
+        stories.preemption(seed)
+
+
+def counts_on_after_it_stood_still(beat: Callable[[State, float], Step]) -> Callable[[State, float], Step]:
+    def broken(state: State, now_s: float) -> Step:
+        return beat(replace(state, pulse=replace(state.pulse, tick_s=now_s)), now_s)
+
+    return broken
+
+
+def acts_again(state: State, event: Event, now_s: float) -> tuple[State, Event]:
+    taken_back = isinstance(event, Switchover) and not event.token
+    return (replace(state, hand_over=replace(state.hand_over, given_up=0)) if taken_back else state), event
+
+
+def needs_no_clear_kernel(give: Callable[[State, float], Step]) -> Callable[[State, float], Step]:
+    return lambda state, now_s: give(replace(state, hand_over=replace(state.hand_over, cleared=True)), now_s)
 
 
 def test_promises_too_short_for_a_whole_second_would_not_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promises, "SHORTEST_PROMISE_S", 0.0)
     with pytest.raises(Violation, match="lost the addresses"):
-        scenario.outage(0, 2.0)
+        stories.outage(0, 2.0)
 
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -90,16 +142,16 @@ def promises_less_than_it_says(promise: Callable[..., Step]) -> Callable[..., St
     return broken
 
 
-def is_content_with_one_promise(promised: Callable[..., None]) -> Callable[..., None]:
-    def broken(self: router.Router, sender: str, number: int, agreed: bool) -> None:
-        for name in self.others if agreed else ():
-            promised(self, name, number, agreed)
+def is_content_with_one_promise(replied: Callable[..., Promised | None]) -> Callable[..., Promised | None]:
+    def broken(self: Asking, reply: Reply) -> Promised | None:
+        found = [replied(self, replace(reply, sender=peer)) for peer in self._asked.peers if reply.agreed]
+        return found[-1] if found else None
 
     return broken
 
 
-def takes_a_refusal_for_consent(promised: Callable[..., None]) -> Callable[..., None]:
-    return lambda self, sender, number, agreed: promised(self, sender, number, True)
+def takes_a_refusal_for_consent(replied: Callable[..., Promised | None]) -> Callable[..., Promised | None]:
+    return lambda self, reply: replied(self, replace(reply, agreed=True))
 
 
 def gives_the_lock_away_first(stop: Callable[..., None]) -> Callable[..., None]:
@@ -118,6 +170,7 @@ def rounds_up(until_s: float, now_s: float) -> int:
     return math.ceil(min(max(until_s - now_s, 0.0), 3600))
 
 
+ORDERS = (scenario.order_a_switchover, scenario.pause)
 CUTS_AND_PAUSES = (scenario.cut_from_etcd, scenario.pause)
 CUTS_AND_RESTARTS = (scenario.cut_from_etcd, scenario.kill)
 MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
@@ -135,10 +188,12 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
         changed("promise", promises_less_than_it_says),
         (scenario.commit_ttl, scenario.cut_from_etcd),
     ),
-    "one promise is enough": (changed("promised", is_content_with_one_promise, router.Router), CUTS_AND_PAUSES),
-    "a refusal counts as a promise": (changed("promised", takes_a_refusal_for_consent, router.Router), CUTS_AND_PAUSES),
+    "one promise is enough": (changed("replied", is_content_with_one_promise, Asking), CUTS_AND_PAUSES),
+    "a refusal counts as a promise": (changed("replied", takes_a_refusal_for_consent, Asking), CUTS_AND_PAUSES),
     "lifetimes are rounded up": (changed("lifetime_s", lambda _: rounds_up, lifetime), ()),
     "the lock goes before the addresses": (changed("stop", gives_the_lock_away_first, router.Router), ()),
+    "whoever hands over may act again": (on_event(acts_again), ORDERS),
+    "the lock is given away before the kernel is clear": (changed("give", needs_no_clear_kernel), ORDERS),
     "nobody claims again after a refusal": (on_event(never_claims_again), ()),
 }
 
@@ -149,8 +204,40 @@ def test_each_rule_is_missed_when_it_is_broken(name: str, monkeypatch: pytest.Mo
     breaks(monkeypatch)
     for seed in range(MOST_SEEDS_A_MUTATION):
         try:
-            scenario.run(seed, "failsafe", faults)
+            scenario.run(seed, scenario.PLAIN, faults)
         except Violation as found:
             print(f"{name}: {str(found).splitlines()[0]}")
             return
     pytest.fail(f"{name}: {MOST_SEEDS_A_MUTATION} seeds did not notice")
+
+
+def broken_in(played: Callable[[int], object]) -> None:
+    """Play a special scenario until it finds what is broken."""
+    for seed in range(MOST_SEEDS_A_MUTATION):
+        played(seed)
+
+
+SPECIAL: dict[str, tuple[Patch, Callable[[int], object]]] = {
+    "others do not wait at a switchover": (
+        lambda patch: patch.setattr(claiming, "SWITCHOVER_WAIT_S", -1.0),
+        stories.switchover,
+    ),
+    "an order is not obeyed": (changed("obey", lambda _: lambda state: state), stories.switchover),
+    "whoever stood still counts on": (changed("beat", counts_on_after_it_stood_still), stories.slow_backups),
+    "a silent holder is waited for": (
+        lambda patch: patch.setattr(fast, "_may_revoke", lambda state, now_s: False),
+        stories.sudden_death,
+    ),
+    "nobody asks for the lock": (
+        changed("preempt", lambda _: lambda state, rank, now_s: (state, ())),
+        stories.preemption,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_each_rule_of_handing_over_is_missed_when_it_is_broken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks, played = SPECIAL[name]
+    breaks(monkeypatch)
+    with pytest.raises(Violation):
+        broken_in(played)

@@ -377,3 +377,57 @@ async def test_a_router_tells_when_it_saw_and_applied_a_commit(rig: Rig) -> None
     assert sight
     view = Local.model_validate_json(answer(sight, lambda _: {})).overview
     assert (view.routers[0].role, view.virtuals[0].servers[0].effective_weight) == ("active", 2)
+
+
+async def test_with_hold_the_addresses_stay_whatever_happens(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port).replace("cluster:", "cluster:\n  on_store_loss: hold", 1))
+    rig.start()
+    await rig.serving()
+    rig.store.down = True
+    for _ in range(45):  # longer than the lease
+        await asyncio.sleep(0.1)
+        assert len(rig.held(base)) == 2
+    rig.store.down = False
+
+
+async def test_a_switchover_removes_the_addresses_before_the_lock_and_nobody_else_means_taking_it_back(
+    rig: Rig,
+) -> None:
+    text = DOCUMENT.format(port=rig.port).replace("routers:", "routers:\n  r2: {public: 127.0.0.2}", 1)
+    base = await rig.commit(text)
+    rig.start()
+    await rig.serving()
+    lock = await rig.store.get(KEYS.active())
+    assert lock is not None
+    order = {"to": "r2", "token": lock.create_revision, "by": "tester", "at": "", "why": ""}
+    await rig.store.transact([], [Put(KEYS.switchover(), json.dumps(order).encode())])
+    async with asyncio.timeout(5):
+        while await rig.store.get(KEYS.active()) is not None:
+            await asyncio.sleep(0.005)
+    assert rig.held(base) == []
+    await rig.told(lambda status: status["groups"]["default"]["role"] == status["role"] == "backup")
+    await rig.serving()  # r2 does not come, so after some seconds the old holder claims
+
+
+async def test_each_group_has_its_addresses_and_its_role(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port).replace("cluster:", "cluster:\n  groups: {shop: {}}", 1)
+    base = await rig.commit(text.replace("  web:\n", "  web:\n    group: shop\n", 1))
+    rig.start()
+    await rig.serving()
+    status = await rig.told(lambda status: {s["role"] for s in status["groups"].values()} == {"active"})
+    assert set(status["groups"]) == {"default", "shop"}
+    assert status["groups"]["shop"]["token"] != status["groups"]["default"]["token"] == status["token"]
+    assert (status["ready"], status["not_ready"]) == (True, [])
+    await rig.commit(text, base)
+    await rig.told(lambda status: status.get("applied") == 2)
+    assert len(rig.held(base)) == 2
+
+
+async def test_a_router_that_is_not_ready_says_why(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port).replace("cluster:", "cluster:\n  sync: {interface: lan, window_s: 2}", 1)
+    await rig.commit(text)
+    rig.start()
+    status = await rig.told(lambda status: bool(status.get("applied")))
+    assert not status["ready"]
+    assert status["not_ready"]
+    await rig.told(lambda status: status["ready"])

@@ -1,13 +1,14 @@
-"""What matters of etcd for the election: revisions, leases, one key that is created under a lease, a watch."""
+"""What matters of etcd for the election: revisions, leases, keys created under a lease, orders that expire, a watch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from clusterd.election import LockSeen
+from clusterd.election import Event, LockSeen, Paused, Switchover
 from tests.clusterd.simulation.world import Act, Violation, World
 
 T = TypeVar("T")
+LATE_S = 0.3  # the kernel removes a timed address that late
 
 
 @dataclass(slots=True)
@@ -19,17 +20,31 @@ class Lease:
     end_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A change at a revision: of one group, and for one router where `router` is not "" ."""
+
+    revision: int
+    group: str
+    event: Event
+    router: str = ""
+
+
 @dataclass
 class Etcd:
     """An etcd as its clients see it. It is away as a whole or not at all; its members are its own business."""
 
     world: World
-    has_addresses: Callable[[str], bool]
+    has_addresses: Callable[[str, str], bool]
+    groups: tuple[str, ...] = ("default",)
     revision: int = 1
     up: bool = True
-    lock: LockSeen | None = None
+    locks: dict[str, LockSeen] = field(default_factory=dict)
+    orders: dict[str, Switchover] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
     leases: dict[int, Lease] = field(default_factory=dict)
-    history: list[LockSeen] = field(default_factory=list)
+    excused_until_s: dict[str, float] = field(default_factory=dict)  # of those whose lease another router ended
+    history: list[News] = field(default_factory=list)
     watchers: dict[str, Act] = field(default_factory=dict)
     _next_lease: int = 100
     _held_up: list[Act] = field(default_factory=list)
@@ -74,40 +89,85 @@ class Etcd:
 
     def revoke(self, number: int) -> None:
         """End a lease and what is under it."""
-        if self.leases.pop(number, None) and self.lock and self.lock.lease_id == number:
-            self._changed(None)
+        if self.leases.pop(number, None):
+            for group in [group for group, lock in self.locks.items() if lock.lease_id == number]:
+                self._free(group)
 
-    def claim(self, owner: str, number: int) -> LockSeen | None:
+    def revoke_holder(self, group: str, token: int, number: int) -> None:
+        """End the lease of a holder, if the lock still is the one of this token."""
+        lock = self.locks.get(group)
+        if lock and (lock.token, lock.lease_id) == (token, number):
+            lease = self.leases[number]
+            self.excused_until_s[lease.owner] = self.world.now_s + lease.ttl_s + LATE_S
+            self.world.note(f"etcd: the lease of {lease.owner} is revoked")
+            self.revoke(number)
+
+    def claim(self, owner: str, group: str, number: int) -> LockSeen | None:
         """Create the lock under a lease, or return None where that is not possible."""
-        if self.lock or number not in self.leases:
+        if group in self.locks or number not in self.leases:
             return None
         if self.leases[number].owner != owner:
             raise Violation(f"{owner} claims under the lease of {self.leases[number].owner}")
-        self._changed(LockSeen(self.revision + 1, owner, self.revision + 1, number))
-        return self.lock
+        self.revision += 1
+        self.locks[group] = LockSeen(self.revision, owner, self.revision, number)
+        self._tell(group, self.locks[group])
+        return self.locks[group]
 
-    def release(self, owner: str, token: int) -> None:
-        """Delete the lock if it is still the one of this token."""
-        if self.lock and self.lock.token == token:
-            if self.lock.holder != owner:
-                raise Violation(f"{owner} deletes the lock of {self.lock.holder}")
-            if self.has_addresses(owner):
+    def release(self, owner: str, group: str, token: int) -> None:
+        """Delete the lock if it still is the one of this token."""
+        lock = self.locks.get(group)
+        if lock and lock.token == token:
+            if lock.holder != owner:
+                raise Violation(f"{owner} deletes the lock of {lock.holder}")
+            if self.has_addresses(owner, group):
                 raise Violation(f"{owner} gives the lock away before its addresses")
-            self._changed(None)
+            self._free(group)
 
-    def seen(self) -> LockSeen:
-        """Return the lock as a linearizable read shows it."""
-        if self.lock is None:
-            return LockSeen(self.revision, "")
-        return LockSeen(self.revision, self.lock.holder, self.lock.token, self.lock.lease_id)
+    def order(self, group: str, order: Switchover, for_s: float) -> None:
+        """Write an order that expires, unless there is one."""
+        if group not in self.orders:
+            self._order(group, order)
+            self.world.after(for_s, lambda: self.take_back(group, order))
+
+    def take_back(self, group: str, order: Switchover) -> None:
+        """Delete an order, or let it expire."""
+        if self.orders.get(group) == order:
+            del self.orders[group]
+            self._order(group, Switchover("", 0), there=False)
+
+    def pause(self, router: str, paused: bool) -> None:
+        """Write or delete a pause."""
+        self.paused = self.paused | {router} if paused else self.paused - {router}
+        self.revision += 1
+        for group in self.groups:
+            self._tell(group, Paused(paused), router)
+
+    def seen(self) -> list[News]:
+        """Return everything as a linearizable read shows it."""
+        found = []
+        for group in self.groups:
+            lock = self.locks.get(group, LockSeen(0, ""))
+            there = LockSeen(self.revision, lock.holder, lock.token, lock.lease_id)
+            order = self.orders.get(group, Switchover("", 0))
+            found += [News(self.revision, group, there), News(self.revision, group, order)]
+        return found
 
     # --- what it does by itself -----------------------------------------------------------------------------------
 
-    def _changed(self, lock: LockSeen | None) -> None:
+    def _order(self, group: str, order: Switchover, there: bool = True) -> None:
+        if there:
+            self.orders[group] = order
         self.revision += 1
-        self.lock = lock
-        self.history.append(lock or LockSeen(self.revision, ""))
-        self.world.note(f"etcd: lock {lock.holder if lock else 'free'} at {self.revision}")
+        self._tell(group, order)
+
+    def _free(self, group: str) -> None:
+        del self.locks[group]
+        self.revision += 1
+        self._tell(group, LockSeen(self.revision, ""))
+
+    def _tell(self, group: str, event: Event, router: str = "") -> None:
+        self.history.append(News(self.revision, group, event, router))
+        self.world.note(f"etcd: {group} {event}")
         for watcher in self.watchers.values():
             watcher()
 

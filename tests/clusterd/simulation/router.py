@@ -1,36 +1,46 @@
-"""A router in the simulation: the real election and renewal, in loops shaped like those of the router service.
+"""A router in the simulation: the real elections, in loops shaped like those of the router service.
 
-process   state, loops, what waits to be read    lost by a restart, stands still while paused
+process   parts, loops, what waits to be read    lost by a restart, stands still while paused
 disk      the lease's number, the configuration  survives a restart
-kernel    the floating addresses with their end  survives a restart, goes on while the process is paused
 """
 
 from dataclasses import dataclass, field
 from functools import partial
 
-from clusterd import election
-from clusterd.dataplane import lifetime
 from clusterd.election import (
+    Action,
+    Alive,
     Answer,
     Asked,
+    AskHandOver,
     AskPeers,
     Claim,
     ClaimFailed,
     Configured,
+    Event,
+    GiveAway,
     LeaseSeen,
     LockSeen,
+    Paused,
     Promised,
     Ready,
+    Revoke,
+    SayAlive,
     State,
     Stop,
+    Switchover,
     Tick,
 )
+from tests.clusterd.simulation.etcd import News
+from tests.clusterd.simulation.part import Part
 from tests.clusterd.simulation.process import Process
-from tests.clusterd.simulation.world import Act, Violation
-from watchers.renewal import Renewal
+from tests.clusterd.simulation.world import Act
+from watchers.envelope import Question, Reply
 
 TICK_S, RETRY_S, RELIST_S, CONVERGE_S = 0.1, 0.25, 30.0, 1.0
 REFRESH_TIMEOUT_S, TIMEOUT_S, INHERIT_TIMEOUT_S = 2.0, 5.0, 1.5
+ORDER_S = 10.0
+_PATH = ("", 0)
 
 
 @dataclass
@@ -39,35 +49,34 @@ class Router(Process):
 
     configured: Configured = field(default_factory=lambda: Configured((), "failsafe", 3.0))
     others: dict[str, "Router"] = field(default_factory=dict)
-    gone_s: float = 0.0  # until then its kernel has the addresses
     lease_on_disk: int = 0
-    state: State = field(default_factory=lambda: State(""))
-    _renewal: Renewal = field(default_factory=Renewal)
-    _renewing: bool = False
-    _sent_s: dict[int, float] = field(default_factory=dict)  # of each question
-    _promises: dict[str, float] = field(default_factory=dict)  # by peer: when the question was sent
-    _for_s: float = 0.0
+    parts: dict[str, Part] = field(default_factory=dict)
     _questions: int = 0
-    _heard: dict[str, int] = field(default_factory=dict)
     _stream: int = 0
-    _next_revision: int = 0
+    _read: int = 0  # how much of etcd's history it has read
+
+    def __post_init__(self) -> None:
+        self.parts = {group: Part(self, group) for group in self.etcd.groups}
 
     @property
-    def has_addresses(self) -> bool:
-        return self.gone_s > self.world.now_s
+    def own(self) -> State:
+        """The state of the first group: the lease is the same in all."""
+        return self.parts[self.etcd.groups[0]].state
 
     def start(self) -> None:
         """Begin, or begin again: go on with the lease from before if it still lives."""
         self.begin()
-        self._sent_s, self._promises, self._heard, self._renewing, self._renewal = {}, {}, {}, False, Renewal()
-        self.state = election.start(self.name, self.configured.ttl_s, self.world.now_s)
-        self.elect(self.configured)
+        for part in self.parts.values():
+            part.begin()
+        self.tell(self.configured)
         number, sent_s = self.lease_on_disk, self.world.now_s
 
-        def found(answer: tuple[float, LockSeen]) -> None:
+        def found(answer: tuple[float, list[News]]) -> None:
             if answer[0] > 0:
-                self.elect(LeaseSeen(number, answer[0], sent_s, granted=True))
-                self.elect(answer[1])
+                self.tell(LeaseSeen(number, answer[0], sent_s, granted=True))
+                for news in answer[1]:
+                    if isinstance(news.event, LockSeen):
+                        self.elect(news.group, news.event)
             self._work(number if answer[0] > 0 else 0)
 
         if number:
@@ -82,95 +91,78 @@ class Router(Process):
         self._watch()
         self.later(TICK_S, self._tick)
         self.later(0.05, self._converge)
-        self.elect(Ready(True))
+        self.tell(Ready(True))
 
     def end(self) -> None:
         """Die, as by kill -9: the kernel and the disk stay."""
         super().end()
-        self.state = State(self.name)
+        for part in self.parts.values():
+            part.state = State(self.name)
         self.etcd.watchers.pop(self.name, None)
 
     def cut_power(self) -> None:
         """Lose the kernel, too, and /run, where the lease is."""
         self.end()
-        self.gone_s, self.lease_on_disk = 0.0, 0
+        self.lease_on_disk = 0
+        for part in self.parts.values():
+            part.gone_s = 0.0
 
     def stop(self) -> None:
         """Hand over and end."""
-        self.elect(Stop())
-        self._write(self._delete)
+        self.tell(Stop())
+        for part in self.parts.values():
+            self.write(part.clear)
+        self.later(0.1, self._hand_over)
 
     # --- decisions ------------------------------------------------------------------------------------------------
 
-    def elect(self, event: election.Event) -> None:
-        """Decide, and do what is to be done."""
-        before = self.state
-        self.state, actions = election.step(before, event, self.world.now_s)
-        for action in actions:
-            match action:
-                case Claim(lease_id):
-                    self._claim(lease_id)
-                case AskPeers(peers, for_s):
-                    self._ask(peers, for_s)
-                case Answer(peer, question, agreed):
-                    self._answer(peer, int(question), agreed)
-        if self.state.lease_id != before.lease_id:
-            self.lease_on_disk = self.state.lease_id
-        if self.state.acting != before.acting:
-            self._change_role()
-        until_s = election.active_until(self.state)
-        if self.state.acting and not self._renewing and self._renewal.due(until_s, self.world.now_s):
-            self._renewing = True
-            self._write(self._renew)
+    def tell(self, event: Event) -> None:
+        """Let something happen in every group."""
+        before = self.own.lease_id
+        for group in self.parts:
+            self.elect(group, event)
+        if self.own.lease_id != before:
+            self.lease_on_disk = self.own.lease_id
 
-    def _change_role(self) -> None:
-        self.world.note(f"{self.name} is {'active' if self.state.acting else 'not active'}")
-        if not self.state.acting:
-            self._renewal = Renewal()
-            self._write(self._delete)
-            return
-        for other in self.others.values():
-            if election.active_until(other.state) > self.world.now_s:
-                raise Violation(f"{self.name} and {other.name} are both active")
-        self._write(self._add)
+    def elect(self, group: str, event: Event) -> None:
+        """Decide, and do what is to be done."""
+        for action in self.parts[group].step(event):
+            self._do(group, action)
+
+    def _do(self, group: str, action: Action) -> None:
+        etcd, name = self.etcd, self.name
+        match action:
+            case Claim(lease_id):
+                self._claim(group, lease_id)
+            case GiveAway(token):
+                self._deed(lambda: etcd.release(name, group, token))
+            case Revoke(token, lease_id):
+                self._deed(lambda: etcd.revoke_holder(group, token, lease_id))
+            case AskHandOver(token):
+                self._deed(lambda: etcd.order(group, Switchover(name, token), ORDER_S))
+            case AskPeers():
+                self._ask(group, action)
+            case Answer():
+                self._answer(group, action)
+            case SayAlive(token):
+                for other in self.others.values():
+                    self.world.udp(name, other.name, partial(other.hear, group, Alive(token)))
+
+    def _deed(self, work: Act) -> None:
+        self.request(work, lambda _: None, lambda: None, TIMEOUT_S)
 
     def _tick(self) -> None:
         self.later(TICK_S, self._tick)
-        self.elect(Tick())
+        self.tell(Tick())
 
-    # --- the kernel -----------------------------------------------------------------------------------------------
-
-    def _write(self, act: Act) -> None:
+    def write(self, act: Act) -> None:
         """Do it in the thread that writes to the kernel, which may be busy."""
         self.later(self.world.rng.choice((0.001, 0.001, 0.03)), act)
 
-    def _add(self) -> None:
-        seconds = lifetime.lifetime_s(election.active_until(self.state), self.world.now_s)
-        if not seconds:
-            return
-        for other in self.others.values():
-            if other.has_addresses:
-                raise Violation(f"{self.name} and {other.name} both have the addresses")
-        self.gone_s = self.world.now_s + seconds + self.world.rng.uniform(0.01, 0.25)
-
-    def _renew(self) -> None:
-        until_s = election.active_until(self.state)
-        if self.has_addresses:
-            self._add()
-        self._renewal.done(until_s, self.world.now_s, self.world.now_s)
-        self._renewing = False
-
-    def _delete(self) -> None:
-        if self.state.acting:
-            return
-        self.gone_s = min(self.gone_s, self.world.now_s)
-        if self.state.stopping:
-            self._hand_over()
-
     def _converge(self) -> None:
         self.later(CONVERGE_S, self._converge)
-        if self.state.acting != self.has_addresses:
-            self._write(self._add if self.state.acting else self._delete)
+        for part in self.parts.values():
+            part.converge()
 
     # --- etcd -----------------------------------------------------------------------------------------------------
 
@@ -178,11 +170,11 @@ class Router(Process):
         sent_s, ttl_s = self.world.now_s, self.configured.ttl_s
 
         def refreshed(left_s: float) -> None:
-            self.elect(LeaseSeen(number, left_s, sent_s))
+            self.tell(LeaseSeen(number, left_s, sent_s))
             self.later(min(1.0, left_s / 3), lambda: self._keep_lease(number if left_s > 0 else 0))
 
         def granted(lease: tuple[int, float]) -> None:
-            self.elect(LeaseSeen(lease[0], lease[1], sent_s, granted=True))
+            self.tell(LeaseSeen(lease[0], lease[1], sent_s, granted=True))
             self.later(min(1.0, lease[1] / 3), lambda: self._keep_lease(lease[0]))
 
         def again() -> None:
@@ -197,14 +189,19 @@ class Router(Process):
         self._stream += 1
         stream = self._stream
 
-        def listed(seen: LockSeen) -> None:
-            self.elect(seen)
-            self._next_revision = seen.revision + 1
+        def work() -> tuple[int, list[News], bool]:
+            return len(self.etcd.history), self.etcd.seen(), self.name in self.etcd.paused
+
+        def listed(answer: tuple[int, list[News], bool]) -> None:
+            self._read, there, paused = answer
+            self.tell(Paused(paused))
+            for news in there:
+                self.elect(news.group, news.event)
             self.etcd.watchers[self.name] = lambda: self._flow(stream)
             self._flow(stream)
             self.later(RELIST_S, self._watch)
 
-        self.request(self.etcd.seen, listed, lambda: self.later(RETRY_S, self._watch), TIMEOUT_S)
+        self.request(work, listed, lambda: self.later(RETRY_S, self._watch), TIMEOUT_S)
 
     def _flow(self, stream: int) -> None:
         """Bring what has changed since, in its order, as soon as the link carries it."""
@@ -216,30 +213,35 @@ class Router(Process):
             if ("etcd", self.name) in self.world.cuts:
                 self.world.after(0.3, arrive)
                 return
-            for seen in self.etcd.history:
-                if seen.revision >= self._next_revision:
-                    self._next_revision = seen.revision + 1
-                    self.bound(partial(self.elect, seen))()
+            news, self._read = self.etcd.history[self._read :], len(self.etcd.history)
+            for each in news:
+                if each.router in ("", self.name):
+                    self.bound(partial(self.elect, each.group, each.event))()
 
         self.world.after(self.world.delay_s(), arrive)
 
-    def _claim(self, lease_id: int) -> None:
-        def answered(answer: tuple[LockSeen | None, LockSeen]) -> None:
-            won, seen = answer
-            self.elect(won or seen)
-            if not won:
-                self.elect(ClaimFailed())
+    def _claim(self, group: str, lease_id: int) -> None:
+        def work() -> tuple[LockSeen | None, list[News]]:
+            return self.etcd.claim(self.name, group, lease_id), self.etcd.seen()
 
-        def work() -> tuple[LockSeen | None, LockSeen]:
-            return self.etcd.claim(self.name, lease_id), self.etcd.seen()
+        def answered(answer: tuple[LockSeen | None, list[News]]) -> None:
+            won, there = answer
+            if won:
+                self.elect(group, won)
+                return
+            for news in there:
+                if news.group == group and isinstance(news.event, LockSeen):
+                    self.elect(group, news.event)
+            self.elect(group, ClaimFailed())
 
-        self.request(work, answered, lambda: self.elect(ClaimFailed()), TIMEOUT_S)
+        self.request(work, answered, lambda: self.elect(group, ClaimFailed()), TIMEOUT_S)
 
     def _hand_over(self) -> None:
-        token, lease_id = self.state.token, self.state.lease_id
+        tokens, lease_id = {group: part.state.token for group, part in self.parts.items()}, self.own.lease_id
 
         def work() -> None:
-            self.etcd.release(self.name, token)
+            for group, token in tokens.items():
+                self.etcd.release(self.name, group, token)
             self.etcd.revoke(lease_id)
 
         self.lease_on_disk = 0
@@ -247,36 +249,38 @@ class Router(Process):
 
     # --- the others -----------------------------------------------------------------------------------------------
 
-    def _ask(self, peers: tuple[str, ...], for_s: float) -> None:
-        if not peers:
-            self.elect(Promised(self.world.now_s, for_s))
+    def _ask(self, group: str, action: AskPeers) -> None:
+        if not action.peers:
+            self.elect(group, Promised(self.world.now_s, action.for_s))
             return
-        if for_s != self._for_s:
-            self._sent_s, self._promises, self._for_s = {}, {}, for_s
         self._questions += 1
-        number = self._questions
-        self._sent_s[number] = self.world.now_s
-        for peer in peers:
-            self.world.udp(self.name, peer, partial(self.others[peer].question, self.name, number, for_s))
+        name = f"{self._questions}"
+        self.parts[group].asking.ask(action, name, self.world.now_s)
+        question = Question(self.name, group, name, self._questions, action.for_s)
+        for peer in action.peers:
+            self.world.udp(self.name, peer, partial(self.others[peer].question, question))
 
-    def question(self, sender: str, number: int, for_s: float) -> None:
+    def question(self, question: Question) -> None:
         """Take a question from the network; one that was heard before, or is older, is not heard."""
 
-        def hear() -> None:
-            if number > self._heard.get(sender, 0):
-                self._heard[sender] = number
-                self.elect(Asked(sender, str(number), for_s))
+        def heard() -> None:
+            if self.parts[question.group].asking.asked(question, _PATH)[0]:
+                self.elect(question.group, Asked(question.sender, question.name, question.for_s))
 
         if self.running:
-            self.bound(hear)()
+            self.bound(heard)()
 
-    def _answer(self, peer: str, number: int, agreed: bool) -> None:
-        me, other = self.name, self.others[peer]
-        self.world.udp(me, peer, other.bound(lambda: other.promised(me, number, agreed)))
+    def hear(self, group: str, event: Alive) -> None:
+        """Take a sign of life from the network."""
+        if self.running:
+            self.bound(lambda: self.elect(group, event))()
 
-    def promised(self, sender: str, number: int, agreed: bool) -> None:
-        """Take an answer."""
-        if agreed and number in self._sent_s:
-            self._promises[sender] = max(self._sent_s[number], self._promises.get(sender, 0.0))
-            if len(self._promises) == len(self.others):
-                self.elect(Promised(min(self._promises.values()), self._for_s))
+    def _answer(self, group: str, action: Answer) -> None:
+        other, reply = self.others[action.peer], Reply(self.name, group, action.question, action.agreed)
+
+        def replied() -> None:
+            promised = other.parts[group].asking.replied(reply)
+            if promised:
+                other.elect(group, promised)
+
+        self.world.udp(self.name, other.name, other.bound(replied))

@@ -1,0 +1,106 @@
+"""A router's part in one group in the simulation: the real election, its conversation, and what the kernel has.
+
+process   state, conversation    lost by a restart, stands still while paused
+kernel    the addresses' end     survives a restart, goes on while the process is paused
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clusterd import election
+from clusterd.dataplane import lifetime
+from clusterd.election import Action, Cleared, Event, State
+from tests.clusterd.simulation.world import Violation
+from watchers.asking import Asking
+from watchers.renewal import Renewal
+
+if TYPE_CHECKING:
+    from tests.clusterd.simulation.router import Router
+
+
+@dataclass
+class Part:
+    """The part of a router in a group."""
+
+    router: "Router"
+    group: str
+    gone_s: float = 0.0  # until then its kernel has the addresses
+    state: State = field(default_factory=lambda: State(""))
+    asking: Asking = field(default_factory=Asking)
+    _renewal: Renewal = field(default_factory=Renewal)
+    _renewing: bool = False
+
+    @property
+    def has_addresses(self) -> bool:
+        return self.gone_s > self.router.world.now_s
+
+    @property
+    def others(self) -> "list[Part]":
+        return [other.parts[self.group] for other in self.router.others.values()]
+
+    @property
+    def excused(self) -> bool:
+        """Whether it may go on for a moment beside another one, which ended its lease (fast failover's bound)."""
+        until_s = self.router.etcd.excused_until_s.get(self.router.name, 0.0)
+        return max(self.gone_s, election.active_until(self.state)) <= until_s
+
+    def begin(self) -> None:
+        """Be born with the process."""
+        self.asking, self._renewing, self._renewal = Asking(), False, Renewal()
+        self.state = election.start(self.router.name, self.router.configured.ttl_s, self.router.world.now_s)
+
+    def step(self, event: Event) -> tuple[Action, ...]:
+        """Decide; see to it that the kernel follows; return what else is to be done."""
+        now_s = self.router.world.now_s
+        before = self.state
+        self.state, actions = election.step(before, event, now_s)
+        if self.state.acting != before.acting:
+            self._change_role()
+        busy = self._renewing or not self.state.acting
+        if not busy and self._renewal.due(election.active_until(self.state), now_s):
+            self._renewing = True
+            self.router.write(self._renew)
+        return actions
+
+    def converge(self) -> None:
+        """Look whether the kernel is as it should be."""
+        if self.state.acting != self.has_addresses:
+            self.router.write(self._add if self.state.acting else self.clear)
+        elif not self.state.acting:
+            self.router.elect(self.group, Cleared())
+
+    def clear(self) -> None:
+        """Remove the addresses and read back."""
+        if self.state.acting:
+            return
+        self.gone_s = min(self.gone_s, self.router.world.now_s)
+        self.router.elect(self.group, Cleared())
+
+    def _change_role(self) -> None:
+        now_s = self.router.world.now_s
+        self.router.world.note(f"{self.router.name} is {'' if self.state.acting else 'not '}active in {self.group}")
+        if not self.state.acting:
+            self._renewal = Renewal()
+            self.router.write(self.clear)
+            return
+        for other in self.others:
+            if election.active_until(other.state) > now_s and not (self.excused or other.excused):
+                raise Violation(f"{self.router.name} and {other.router.name} are both active")
+        self.router.write(self._add)
+
+    def _add(self) -> None:
+        now_s = self.router.world.now_s
+        seconds = lifetime.lifetime_s(election.active_until(self.state), now_s)
+        if not seconds:
+            return
+        self.gone_s = now_s + seconds + self.router.world.rng.uniform(0.01, 0.25)
+        for other in self.others:
+            if other.has_addresses and not (self.excused or other.excused):
+                raise Violation(f"{self.router.name} and {other.router.name} both have the addresses")
+
+    def _renew(self) -> None:
+        until_s, now_s = election.active_until(self.state), self.router.world.now_s
+        if self.has_addresses:
+            self._add()
+        self._renewal.done(until_s, now_s, now_s)
+        self._renewing = False

@@ -1,0 +1,264 @@
+"""The elections of two routers on one store in memory, over real datagrams: what each key in etcd brings about."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterd import document, election
+from clusterd.clock import boottime_s
+from clusterd.keys import Keys
+from clusterd.model import Cluster
+from clusterd.reports import encoded
+from clusterd.store.contract import Delete, Put
+from clusterd.store.memory import MemoryStore
+from watchers.elections import About, Elections, Event
+from watchers.events import Events
+from watchers.holding import Taken
+
+KEYS = Keys("test")
+SECRET = b"common key"
+DOCUMENT = """\
+cluster:
+  heartbeat: {{keepalive_s: 0.2, deadtime_s: 2, port: {port}{fast}}}
+  groups: {groups}
+{more}
+routers:
+  r1: {{public: 127.0.0.1, priority: 100}}
+  r2: {{public: 127.0.0.2, priority: 50}}
+"""
+FAST = ", fast: {interval_ms: 50, misses: 4}"
+
+
+async def until(condition: Callable[[], object], limit_s: float = 15) -> float:
+    """Wait for a condition; return how long it took."""
+    began_s = boottime_s()
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+    return boottime_s() - began_s
+
+
+class Node:
+    """One router's elections, with a kernel that does at once what it should."""
+
+    def __init__(self, name: str, store: MemoryStore, directory: Path) -> None:
+        self.name, self.store, self._lease_file = name, store, directory / name
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._events = Events(name, store, KEYS)
+        self.elections = Elections(name, store, KEYS, self._events, self._queue.put_nowait, self._changed)
+        self.elections._peers.host = f"127.0.0.{name[1:]}"
+        self._tasks: list[asyncio.Task[None]] = []
+        self.alive = True
+
+    async def start(self, cluster: Cluster) -> None:
+        await self.elections.configure(cluster, SECRET)
+        self.elections.take(election.Ready(True))
+        await self.elections.begin(self._lease_file)
+        self._tasks = [asyncio.create_task(work()) for work in (self._pump, self._clock, self._events.run)]
+
+    async def kill(self) -> None:
+        """End as by kill -9."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.elections.end()
+
+    async def stop(self) -> None:
+        """Hand over and end."""
+        self.elections.take(election.Stop())
+        await self.elections.hand_over()
+        await self.kill()
+
+    def _changed(self, group: str) -> None:
+        now_s = boottime_s()
+        if group in self.elections.active:
+            self.elections.taken(Taken(group, now_s, now_s))
+        else:
+            self._queue.put_nowait(About(group, election.Cleared()))
+
+    async def _pump(self) -> None:
+        while True:
+            self.elections.take(await self._queue.get())
+
+    async def _clock(self) -> None:
+        while True:
+            await asyncio.sleep(self.elections.tick_s)
+            self._queue.put_nowait(election.Tick())
+
+
+class Pair:
+    """Two routers and what they leave in the store."""
+
+    def __init__(self, store: MemoryStore, directory: Path) -> None:
+        self.store = store
+        self.r1, self.r2 = (Node(name, store, directory) for name in ("r1", "r2"))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+
+    def cluster(self, groups: str = "{}", more: str = "", fast: str = "") -> Cluster:
+        return document.parse(DOCUMENT.format(port=self.port, groups=groups, more=more, fast=fast))
+
+    async def start(self, **settings: str) -> Cluster:
+        """Start both, r1 first, so that it is active."""
+        cluster = self.cluster(**settings)
+        await self.r1.start(cluster)
+        await until(lambda: self.r1.elections.active)
+        await self.r2.start(cluster)
+        await until(lambda: self.r2.elections.own.holder == "r1")
+        return cluster
+
+    async def told(self, number: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many takeovers; return them."""
+        async with asyncio.timeout(10):
+            while True:
+                found = (await self.store.snapshot(KEYS.events_prefix)).entries
+                if len(found) >= number:
+                    return [json.loads(entry.value) for entry in found]
+                await asyncio.sleep(0.02)
+
+    async def put(self, key: str, **fields: Any) -> None:
+        await self.store.transact([], [Put(key, encoded(fields))])
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+    made = Pair(MemoryStore(), tmp_path)
+    yield made
+    await made.r1.kill()
+    await made.r2.kill()
+
+
+async def test_the_first_start_is_told_with_its_steps(pair: Pair) -> None:
+    await pair.start()
+    (told,) = await pair.told()
+    token = pair.r1.elections.own.token
+    assert (told["kind"], told["group"], told["token"], told["cause"]) == ("takeover", "default", token, "first start")
+    assert told["router"] == "r1"
+    assert 0 < told["steps"]["claimed"] <= told["steps"]["added"] <= told["steps"]["announced"]
+    (event,) = (await pair.store.snapshot(KEYS.events_prefix)).entries
+    assert event.lease_id
+
+
+async def test_two_routers_work_at_once_each_in_its_group(pair: Pair) -> None:
+    await pair.r1.start(pair.cluster(groups="{shop: {priorities: {r1: 1, r2: 2}}}"))
+    await pair.r2.start(pair.cluster(groups="{shop: {priorities: {r1: 1, r2: 2}}}"))
+    await until(lambda: pair.r1.elections.active == {"default"} and pair.r2.elections.active == {"shop"})
+    await pair.r1.stop()
+    await until(lambda: pair.r2.elections.active == {"default", "shop"})
+    assert {event["group"] for event in await pair.told(3)} == {"default", "shop"}
+
+
+async def test_a_switchover_key_moves_the_group_and_expires_without_a_trace(pair: Pair) -> None:
+    await pair.start()
+    await pair.told()
+    token = pair.r1.elections.own.token
+    await pair.put(KEYS.switchover(), to="r2", token=token, by="tester", at="", why="a test")
+    assert await until(lambda: pair.r2.elections.active) < 2
+    assert not pair.r1.elections.active
+    told = await pair.told(2)
+    assert (told[1]["cause"], told[1]["former"]) == ("switchover", "r1")
+    await pair.store.transact([], [Delete(KEYS.switchover())])
+    await asyncio.sleep(0.3)
+    assert pair.r2.elections.active
+
+
+async def test_an_unreadable_order_moves_nothing(pair: Pair) -> None:
+    await pair.start()
+    await pair.store.transact([], [Put(KEYS.switchover(), b"go away")])
+    await asyncio.sleep(0.3)
+    assert pair.r1.elections.active
+
+
+async def test_a_better_router_asks_for_the_lock_by_an_order_of_its_own(pair: Pair) -> None:
+    cluster = pair.cluster(more="  preempt_after_s: 1")
+    await pair.r2.start(cluster)
+    await until(lambda: pair.r2.elections.active)
+    await pair.told()
+    await pair.r1.start(cluster)
+    assert await until(lambda: pair.r1.elections.active) > 0.9
+    told = await pair.told(2)
+    assert (told[1]["cause"], told[1]["router"]) == ("preempt", "r1")
+    order = await pair.store.get(KEYS.switchover())
+    assert order is not None
+    assert order.lease_id
+
+
+@pytest.mark.parametrize("who", ["r2", "all"])
+async def test_while_paused_a_router_leaves_the_lock_alone(pair: Pair, who: str) -> None:
+    await pair.start()
+    await pair.put(KEYS.pause(who), by="tester", at="", until="", why="")
+    await until(lambda: pair.r2.elections.own.paused)
+    await pair.told()
+    await pair.r1.stop()
+    await until(lambda: pair.r2.elections.own.holder == "")
+    await asyncio.sleep(1)
+    assert not pair.r2.elections.active
+    await pair.store.transact([], [Delete(KEYS.pause(who))])
+    await until(lambda: pair.r2.elections.active)
+    assert (await pair.told(2))[1]["cause"] == "hand-over"
+
+
+async def test_in_fast_mode_a_dead_router_is_replaced_before_its_lease_ends(pair: Pair) -> None:
+    await pair.start(fast=FAST)
+    await pair.told()
+    await until(lambda: pair.r2.elections.own.pulse.token)
+    await pair.r1.kill()
+    assert await until(lambda: pair.r2.elections.active) < 1.2
+    assert (await pair.told(2))[1]["cause"] == "fast"
+    assert (await pair.store.get(KEYS.active())) is not None
+
+
+async def test_in_fast_mode_a_living_holder_keeps_its_lock(pair: Pair) -> None:
+    await pair.start(fast=FAST)
+    await asyncio.sleep(2.5)
+    assert pair.r1.elections.active
+
+
+async def test_without_fast_mode_the_lease_has_to_end(pair: Pair) -> None:
+    await pair.start()
+    await pair.told()
+    await pair.r1.kill()
+    assert await until(lambda: pair.r2.elections.active) > 1
+    assert (await pair.told(2))[1]["cause"] == "lease ended"
+
+
+async def test_a_lock_that_somebody_deletes_is_claimed_again_and_the_cause_is_told(pair: Pair) -> None:
+    await pair.start()
+    await pair.told()
+    entry = await pair.store.get(KEYS.active())
+    assert entry is not None
+    await pair.store.transact([], [Put(KEYS.router("r1"), b"{}", entry.lease_id), Delete(KEYS.active())])
+    told = await pair.told(2)
+    assert (told[1]["cause"], told[1]["former"]) == ("lock deleted", "r1")
+    await until(lambda: len(pair.r1.elections.active) + len(pair.r2.elections.active) == 1)
+
+
+async def test_a_group_that_the_configuration_gives_up_is_given_away_and_can_come_back(pair: Pair) -> None:
+    await pair.start(groups="{shop: {}}")
+    await until(lambda: pair.r1.elections.active == {"default", "shop"})
+    await pair.r1.elections.configure(pair.cluster(), SECRET)
+    await until(lambda: set(pair.r1.elections.states) == {"default"})
+    await until(lambda: pair.r2.elections.active == {"shop"})
+    await pair.r1.elections.configure(pair.cluster(groups="{shop: {}}"), SECRET)
+    await until(lambda: pair.r1.elections.states["shop"].holder == "r2")
+    assert pair.r1.elections.active == {"default"}
+
+
+async def test_events_wait_in_memory_while_etcd_is_away_and_the_last_ones_are_written(pair: Pair) -> None:
+    events = Events("r9", pair.store, KEYS)
+    pair.store.down = True
+    for number in range(250):
+        events.record("test", f"number {number}", number=number)
+    running = asyncio.create_task(events.run())
+    await asyncio.sleep(0.1)
+    pair.store.down = False
+    told = await pair.told(200)
+    running.cancel()
+    assert sorted(event["number"] for event in told) == list(range(50, 250))
+    assert max(event.get("lost_before", 0) for event in told) == 50
