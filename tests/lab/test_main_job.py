@@ -63,6 +63,23 @@ def test_200_requests_are_spread_by_weight_over_the_real_servers(cluster: LabClu
     assert pages == {"rs1": pytest.approx(100, abs=2), "rs2": pytest.approx(50, abs=2), "rs3": pytest.approx(50, abs=2)}
 
 
+def test_status_on_a_routers_host_tells_of_routers_servers_and_connections(cluster: LabCluster) -> None:
+    router = cluster.active()
+    run_dir = cluster.environment(router)["CLUSTERD_RUN_DIR"]
+    asked = cluster.clusterd("status", "--json", env={"CLUSTERD_RUN_DIR": run_dir})
+    assert asked.returncode == 0, asked.stderr
+    told = json.loads(asked.stdout)
+    roles = {one["name"]: one["role"] for one in told["routers"]}
+    assert roles == {name: "active" if name == router else "backup" for name in ROUTERS}
+    assert all(0 < one["lease_left_s"] <= TTL_S for one in told["routers"])
+    (web,) = told["virtuals"]
+    assert [(one["state"], one["effective_weight"]) for one in web["servers"]] == [("up", 2), ("up", 1), ("up", 1)]
+    assert told["counted_by"] == router
+    assert web["counters"]["connections"] >= 200
+    assert sum(one["counters"]["connections"] for one in web["servers"]) == web["counters"]["connections"]
+    assert (told["alarms"], told["converged"]) == ([], True)
+
+
 def test_both_kernels_are_exactly_what_was_committed(cluster: LabCluster) -> None:
     assert kernel(cluster, "r1") == kernel(cluster, "r2") == table()
     for router in ROUTERS:
