@@ -227,6 +227,24 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """An address was there and is not any more, whoever removed it."""
+
+    key: AddressKey
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Another host says that it has an address; `mac` is written aa:bb:cc:dd:ee:ff."""
+
+    key: AddressKey
+    mac: str
+
+
+Notice = Removed | Claimed
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What is ours: services on these VIPs, these addresses, and the sync daemons or not. All else stays."""
 

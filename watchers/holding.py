@@ -15,6 +15,7 @@ from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
+REFRESH_S = 60.0  # held addresses are announced so often although nothing happens
 ANNOUNCE_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # after addresses came
 
 
@@ -65,11 +66,21 @@ class Holding:
         added_s = boottime_s()
         for after_s in ANNOUNCE_S:
             await asyncio.sleep(began_s + after_s - boottime_s())
-            if self.addresses != floating:
+            if self.addresses is not floating:
                 return
             await self.writer.announce(floating)
             if not after_s:
                 self.taken(Taken(self.group, added_s, boottime_s()))
+        while floating:
+            await asyncio.sleep(REFRESH_S)
+            if self.addresses is not floating:
+                return
+            await self.writer.announce(floating)
+
+    async def put_back(self, gone: tuple[Address, ...]) -> None:
+        """Add some of the addresses again, and announce them."""
+        await self._write(Verb.ADD, gone)
+        await self.writer.announce(gone)
 
     async def _write(self, verb: Verb, items: tuple[Item, ...]) -> None:
         operations = [Operation(verb, item) for item in items]

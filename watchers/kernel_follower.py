@@ -5,13 +5,14 @@ wait, they come and go between the slices of a running one.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
-from clusterd.plane import Address, AddressKey, Item, Plane, Scope, SyncDaemonKey
+from clusterd.plane import Address, AddressKey, Item, Operation, Plane, Scope, SyncDaemonKey
+from watchers.guard import Guard
 from watchers.holding import Holding, Taken
 from watchers.kernel_writer import Convergence, Deadlines, KernelWriter, addresses
 from watchers.problems import Problems
@@ -20,8 +21,9 @@ from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
-LOOK_S = 30.0  # the kernel is read back so often even when nothing happens
+LOOK_S = 10.0  # the kernel is read back so often even when nothing happens
 RETRY_S = 1.0  # after the kernel refused something
+MOST_TOLD = 10  # operations in one event
 LINGER_S = 3.0  # a connection is told to the others within two seconds (ip_vs_sync.c, IPVS_SYNC_FLUSH_TIME)
 
 
@@ -39,7 +41,8 @@ class Wanted:
 class KernelFollower:
     """`wanted` tells what should exist, None while that is not known, and `until_s` until when a group may be held.
 
-    `settled` is called after every convergence, `taken` after a group's addresses were announced.
+    `settled` is called after every convergence, `taken` after a group's addresses were announced, and `record` with
+    the kind of what others did to the kernel and a sentence.
     """
 
     writer: KernelWriter
@@ -47,6 +50,7 @@ class KernelFollower:
     until_s: Callable[[str], float]
     settled: Callable[[], None]
     taken: Callable[[Taken], None]
+    record: Callable[[str, str], None]
     problems: Problems
     tasks: Tasks
 
@@ -63,6 +67,15 @@ class KernelFollower:
     _groups: Mapping[AddressKey, str] = field(default_factory=dict)
     _holdings: dict[str, Holding] = field(default_factory=dict)
     _carried_until_s: float = 0.0
+    _reached: Plane | None = None  # what the kernel was last seen to be as wanted
+    _guard: Guard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._guard = Guard(self._held, self._put_back, self._announce, self.record, self.problems)
+
+    def begin(self) -> None:
+        """Hear of what others do to the addresses from now on."""
+        self.writer.hear(lambda notice: self._guard.noticed(notice, boottime_s()))
 
     @property
     def carrying(self) -> bool:
@@ -82,6 +95,7 @@ class KernelFollower:
     def tick(self) -> None:
         """Do what time asks for: read the kernel back, renew the addresses."""
         now_s = boottime_s()
+        self._guard.tick(now_s)
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_S
             self.look()
@@ -94,6 +108,7 @@ class KernelFollower:
         `first` is what must be there when they come.
         """
         self._holding(group).take_over(floating, tuple(first))
+        self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held())))
 
     def let_go(self, group: str, floating: tuple[Address, ...]) -> None:
         """Remove a group's floating addresses, ahead of everything else, and read the kernel back."""
@@ -112,6 +127,17 @@ class KernelFollower:
         read_in, present = self._seen
         others = {key for key, owner in self._groups.items() if owner != group}
         return read_in >= self._holding(group).let_go_in and not present - others
+
+    def _held(self) -> tuple[Address, ...]:
+        return tuple(address for holding in self._holdings.values() for address in holding.addresses)
+
+    def _put_back(self, gone: tuple[Address, ...]) -> None:
+        for holding in self._holdings.values():
+            if mine := tuple(address for address in gone if address in holding.addresses):
+                self.tasks.spawn(holding.put_back(mine))
+
+    def _announce(self, claimed: tuple[Address, ...]) -> None:
+        self.tasks.spawn(self.writer.announce(claimed))
 
     @property
     def _carries(self) -> bool:
@@ -144,8 +170,8 @@ class KernelFollower:
             self.problems.about("kernel", str(error))
         finally:
             self._converging = False
-        for operation in result.done if result else ():
-            log.info("%s", operation)
+        if result:
+            self._tell(result.done, drifted=look and wanted.plane == self._reached)
         self.converged = result is not None and result.converged
         if result is not None:
             self._seen = (begun, frozenset(address.key for address in addresses(result.actual)))
@@ -156,9 +182,16 @@ class KernelFollower:
             log.info("commit %d is applied", wanted.number)
             self.applied_number = wanted.number
         if self.converged:
-            self._scope = wanted.scope
+            self._scope, self._reached = wanted.scope, wanted.plane
         self._begin()
         self.settled()
+
+    def _tell(self, done: Sequence[Operation], drifted: bool) -> None:
+        for operation in done:
+            log.info("%s", operation)
+        if done and drifted:
+            more = f" and {len(done) - MOST_TOLD} more" if len(done) > MOST_TOLD else ""
+            self.record("drift", f"changed by others, repaired: {', '.join(map(str, done[:MOST_TOLD]))}{more}")
 
     def _note_listening(self, wanted: Plane, actual: Plane) -> None:
         daemon = wanted.get(SyncDaemonKey("backup"))

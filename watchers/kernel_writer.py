@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from clusterd.dataplane.contract import DataPlane
 from clusterd.plan import plan
-from clusterd.plane import Address, AddressKey, Failure, Operation, Plane, Scope, applied
+from clusterd.plane import Address, AddressKey, Failure, Notice, Operation, Plane, Scope, applied
 
 SLICE = 500  # operations between two chances for others
 _T = TypeVar("_T")
@@ -64,9 +64,22 @@ class KernelWriter:
         """Open the data plane. Raises ApplyError where there is none."""
         self._plane = await self._run(self._make)
 
+    def hear(self, heard: Callable[[Notice], None]) -> None:
+        """Call `heard` with everything that others do to addresses, from now until `close`."""
+        plane, loop = self._opened, asyncio.get_running_loop()
+
+        def readable() -> None:
+            for notice in plane.notices():
+                heard(notice)
+
+        for source in plane.sources():
+            loop.add_reader(source, readable)
+
     async def close(self) -> None:
         """Let go of the data plane; what it wrote stays."""
         if self._plane:
+            for source in self._plane.sources():
+                asyncio.get_running_loop().remove_reader(source)
             await self._run(self._plane.close)
         self._thread.shutdown()
 
@@ -110,6 +123,10 @@ class KernelWriter:
     async def renew(self, addresses: Iterable[Address], until_s: Callable[[], float]) -> tuple[Failure, ...]:
         """Let addresses live on. Raises ApplyError."""
         return await self._run(lambda: self._opened.renew(addresses, until_s()))
+
+    async def listen(self, keys: Iterable[AddressKey]) -> None:
+        """Heed other hosts' claims to these addresses, and to no others."""
+        await self._run(lambda: self._opened.listen(keys))
 
     async def announce(self, addresses: Iterable[Address]) -> None:
         """Tell the neighbours that the addresses are here."""

@@ -89,6 +89,7 @@ class Router:
             self._elections.active_until,
             lambda: self._events.put_nowait(_Settled()),
             self._elections.taken,
+            self._happened.record,
             self._problems,
             self._tasks,
         )
@@ -107,6 +108,7 @@ class Router:
         """Work until stopped. Raises ApplyError where the kernel has no IPVS."""
         await self._writer.open()
         try:
+            self._kernel.begin()
             await self._begin()
             await self._over.wait()
         finally:

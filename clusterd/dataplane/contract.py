@@ -7,7 +7,7 @@ one writer. Times are seconds on CLOCK_BOOTTIME.
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from clusterd.plane import Address, Failure, Item, Key, Operation, Scope
+from clusterd.plane import Address, AddressKey, Failure, Item, Key, Notice, Operation, Scope
 
 
 class DataPlane(Protocol):
@@ -32,6 +32,18 @@ class DataPlane(Protocol):
 
     def announce(self, addresses: Iterable[Address]) -> None:
         """Tell the neighbours that the addresses are here (gratuitous ARP, RFC 5227, section 3); loss is no error."""
+        ...
+
+    def listen(self, keys: Iterable[AddressKey]) -> None:
+        """Heed other hosts' claims to these addresses from now on, and to no others."""
+        ...
+
+    def sources(self) -> tuple[int, ...]:
+        """Return the file descriptors that become readable when there are notices."""
+        ...
+
+    def notices(self) -> list[Notice]:
+        """Return what others did to addresses since the last call, without waiting; callable from any thread."""
         ...
 
     def close(self) -> None:

@@ -3,15 +3,19 @@
 pyroute2's IPVS wrapper sends one message a call, which takes minutes for a large table; here they go in batches.
 """
 
+import hashlib
 import os
+import re
 import socket
 import struct
 import sys
 from collections.abc import Mapping, Sequence
 from errno import EEXIST, ENOENT, ESRCH
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import get_args
 
+from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.dataplane.genetlink import DUMP, GenericNetlink, attribute, attributes, nested
 from clusterd.model import Forwarding, Protocol
@@ -38,6 +42,9 @@ _STATS = (  # by their numbers there, from 1 on: each of 64 bits
     "bytes_out_rate",
 )
 
+_TABLE = Path("/proc/thread-self/net/ip_vs")
+_COUNTS = re.compile(rb" +[0-9]+ +[0-9]+ *$", re.MULTILINE)
+_LONGEST_TRUST_S = 120.0  # the text does not say everything
 _FLAG_PERSISTENT = 0x1
 _FORWARDING_MASK = 0x7
 _PROTOCOLS: dict[Protocol, int] = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
@@ -112,18 +119,36 @@ def _message(operation: Operation) -> tuple[int, bytes]:
             raise TypeError(f"not an IPVS item: {other}")
 
 
+def fingerprint(table: bytes) -> bytes:
+    """Return what /proc/net/ip_vs says, less the connections that it counts behind each destination."""
+    return hashlib.blake2b(_COUNTS.sub(b"", table)).digest()
+
+
 class Ipvs:
     """The IPVS table of the network namespace in which this was made. Raises ApplyError where there is no IPVS."""
 
     def __init__(self) -> None:
         self._netlink = GenericNetlink("IPVS")
+        self._known: tuple[bytes, Scope, dict[Key, Item], float] | None = None
 
     def close(self) -> None:
         """Close the socket; the table stays."""
         self._netlink.close()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
-        """Return the services on the scope's VIPs with their destinations. IPv6 and firewall marks are others'."""
+        """Return the services on the scope's VIPs with their destinations. IPv6 and firewall marks are others'.
+
+        To look again at 10,000 destinations costs seconds over netlink and milliseconds as the kernel's own text, so
+        what was read is returned again as long as that has not changed.
+        """
+        now, now_s = fingerprint(_TABLE.read_bytes()), boottime_s()
+        if self._known and self._known[:2] == (now, scope) and now_s - self._known[3] < _LONGEST_TRUST_S:
+            return dict(self._known[2])
+        found = self._read(scope)
+        self._known = (now, scope, found, now_s)
+        return dict(found)
+
+    def _read(self, scope: Scope) -> dict[Key, Item]:
         found: dict[Key, Item] = {}
         for reply in self._netlink.ask(_GET_SERVICE, flags=DUMP):
             service = _decode_service(dict(attributes(reply)).get(_CMD_SERVICE, b""))

@@ -6,15 +6,18 @@ from itertools import groupby
 from clusterd.dataplane import addresses, netfilter, sysctl
 from clusterd.dataplane.addresses import Addresses
 from clusterd.dataplane.ipvs import Ipvs
+from clusterd.dataplane.listening import Listener
 from clusterd.dataplane.sync import SyncDaemons
 from clusterd.desired import SYSCTLS
 from clusterd.plane import (
     Address,
+    AddressKey,
     Destination,
     Failure,
     Item,
     Key,
     Netfilter,
+    Notice,
     Operation,
     Scope,
     Service,
@@ -31,6 +34,7 @@ class Kernel:
         self._ipvs = Ipvs()
         self._addresses = Addresses()
         self._sync = SyncDaemons()
+        self._listener = Listener()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
@@ -70,8 +74,21 @@ class Kernel:
         """Tell the neighbours."""
         addresses.announce(wanted)
 
+    def listen(self, keys: Iterable[AddressKey]) -> None:
+        """Heed claims to these addresses."""
+        self._listener.listen(keys)
+
+    def sources(self) -> tuple[int, ...]:
+        """Return what becomes readable when there are notices."""
+        return self._listener.sources
+
+    def notices(self) -> list[Notice]:
+        """Return what others did to addresses."""
+        return self._listener.notices()
+
     def close(self) -> None:
         """Close the sockets."""
         self._ipvs.close()
         self._addresses.close()
         self._sync.close()
+        self._listener.close()

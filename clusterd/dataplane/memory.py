@@ -1,5 +1,6 @@
 """A kernel in memory that obeys the real one's rules. For tests, and for a router that only shows what it would do."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from errno import ENOENT, ESRCH
@@ -13,7 +14,9 @@ from clusterd.plane import (
     Failure,
     Item,
     Key,
+    Notice,
     Operation,
+    Removed,
     Scope,
     Service,
     SyncDaemon,
@@ -36,6 +39,9 @@ class MemoryPlane:
         self.ends_s: dict[AddressKey, float] = {}
         self.announced: list[Address] = []
         self.writes = 0
+        self._notices: list[Notice] = []
+        self._heeded: frozenset[AddressKey] = frozenset()
+        self._wake: int | None = None  # opened when somebody wants to be woken
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
@@ -59,8 +65,43 @@ class MemoryPlane:
         """Remember what was announced."""
         self.announced += addresses
 
+    def listen(self, keys: Iterable[AddressKey]) -> None:
+        """Heed claims to these addresses."""
+        self._heeded = frozenset(keys)
+
+    def sources(self) -> tuple[int, ...]:
+        """Return what becomes readable when there are notices."""
+        if self._wake is None:
+            self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        return (self._wake,)
+
+    def notices(self) -> list[Notice]:
+        """Return what others did to addresses."""
+        if self._wake is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+        found, self._notices = self._notices, []
+        return found
+
+    def meddle(self, notice: Notice) -> None:
+        """Do what somebody else would: remove an address, or claim it from another host."""
+        if isinstance(notice, Removed):
+            self.items.pop(notice.key, None)
+            self.ends_s.pop(notice.key, None)
+        elif notice.key not in self._heeded:
+            return
+        self._tell(notice)
+
+    def _tell(self, notice: Notice) -> None:
+        self._notices.append(notice)
+        if self._wake is not None:
+            os.eventfd_write(self._wake, 1)
+
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing else is held."""
+        if self._wake is not None:
+            os.close(self._wake)
+            self._wake = None
 
     def _apply(self, operation: Operation, until_s: float) -> Failure | None:
         item, verb = operation.item, operation.verb
@@ -76,13 +117,16 @@ class MemoryPlane:
             if not lifetime:
                 return Failure(operation, "its time was over before it could be added")
             self.ends_s[item.key] = self._now() + lifetime
+        if isinstance(item, Address) and verb is Verb.DELETE and item.key in self.items:
+            self._tell(Removed(item.key))
         self.items = applied(self.items, operation)
         return None
 
     def _sweep(self) -> None:
         for key in [key for key, end_s in self.ends_s.items() if end_s <= self._now()]:
             del self.ends_s[key]
-            self.items.pop(key, None)
+            if self.items.pop(key, None):
+                self._tell(Removed(key))
 
 
 def _ours(item: Item, scope: Scope) -> bool:

@@ -3,6 +3,7 @@
 In the namespace there is an interface ``wan``; its other end is ``peer`` in a second namespace.
 """
 
+import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
+from clusterd.dataplane.addresses import gratuitous_arp
 from clusterd.dataplane.contract import DataPlane
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
@@ -24,13 +26,15 @@ from clusterd.plane import (
     Failure,
     Item,
     Key,
+    Notice,
     Operation,
+    Removed,
     Scope,
     Service,
     ServiceKey,
     Verb,
 )
-from tests.lab.namespaces import enter, ip
+from tests.lab.namespaces import call, enter, ip
 
 HERE, THERE = "plane", "neighbour"
 WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
@@ -54,13 +58,18 @@ class Rig(Protocol):
 
     def wait(self, seconds: float) -> None: ...
 
+    def meddle(self, notice: Notice) -> None:
+        """Do what somebody else would, of which this is the notice."""
+
 
 class MemoryRig:
     """A plane in memory, whose time passes when it is told to."""
 
     def __init__(self) -> None:
         self._now_s = 1000.0
-        self.plane: DataPlane = MemoryPlane(self.now_s)
+        memory = MemoryPlane(self.now_s)
+        self.plane: DataPlane = memory
+        self.meddle = memory.meddle
 
     def now_s(self) -> float:
         return self._now_s
@@ -91,6 +100,15 @@ class InNamespace:
     def counters(self, scope: Scope) -> Mapping[Key, Counters]:
         return self._thread.submit(counters, scope).result()
 
+    def listen(self, keys: Iterable[AddressKey]) -> None:
+        self._thread.submit(self._kernel.listen, keys).result()
+
+    def sources(self) -> tuple[int, ...]:
+        return self._kernel.sources()
+
+    def notices(self) -> list[Notice]:
+        return self._thread.submit(self._kernel.notices).result()
+
     def close(self) -> None:
         self._thread.submit(self._kernel.close).result()
         self._thread.shutdown()
@@ -115,9 +133,22 @@ class KernelRig:
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def meddle(self, notice: Notice) -> None:
+        address = notice.key.address
+        if isinstance(notice, Removed):
+            ip([f"addr del {address}/24 dev {notice.key.interface}"], HERE)
+        else:
+            call(THERE, _send, gratuitous_arp(bytes.fromhex(notice.mac.replace(":", "")), IPv4Address(address), 2))
+
     def close(self) -> None:
         self.plane.close()
         ip([f"netns del {HERE}", f"netns del {THERE}"])
+
+
+def _send(frame: bytes) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
+        wire.bind(("peer", 0))
+        wire.send(frame)
 
 
 def do(rig: Rig, verb: Verb, *items: Item, for_s: float = 60) -> tuple[Failure, ...]:

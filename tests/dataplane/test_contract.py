@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import select
 from dataclasses import replace
 from errno import ENOENT, ESRCH
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
@@ -13,11 +14,14 @@ from clusterd.model import Forwarding
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
+    Claimed,
     Destination,
     Guard,
     Item,
     Masquerade,
     Netfilter,
+    Notice,
+    Removed,
     Scope,
     Service,
     SyncDaemon,
@@ -195,6 +199,50 @@ def test_the_last_address_of_a_network_stays_when_the_first_one_goes(rig: Rig) -
     assert do(rig, Verb.ADD, VIP, SECOND) == ()
     assert do(rig, Verb.DELETE, VIP) == ()
     assert there(rig, Address) == {SECOND}
+
+
+# --- what others do to addresses ----------------------------------------------------------------------------------
+
+MAC = "02:00:00:00:00:99"
+
+
+def noticed(rig: Rig) -> list[Notice]:
+    """Return what there is, or what comes soon."""
+    ready, _, _ = select.select(rig.plane.sources(), [], [], 0.5)
+    return rig.plane.notices() if ready else []
+
+
+def test_an_address_that_somebody_removes_is_told_and_one_that_is_renewed_is_not(rig: Rig) -> None:
+    assert noticed(rig) == []
+    assert do(rig, Verb.ADD, VIP, SECOND) == ()
+    assert rig.plane.renew([VIP, SECOND], rig.now_s() + 60) == ()
+    assert noticed(rig) == []
+    rig.meddle(Removed(SECOND.key))
+    assert noticed(rig) == [Removed(SECOND.key)]
+    assert noticed(rig) == []
+    assert there(rig, Address) == {VIP}
+    assert do(rig, Verb.DELETE, VIP) == ()
+    assert noticed(rig) == [Removed(VIP.key)]
+
+
+def test_a_claim_of_another_host_is_told_while_the_address_is_listened_for(rig: Rig) -> None:
+    rig.plane.sources()
+    rig.meddle(Claimed(VIP.key, MAC))
+    assert noticed(rig) == []
+    rig.plane.listen([VIP.key])
+    rig.meddle(Claimed(SECOND.key, MAC))
+    rig.meddle(Claimed(VIP.key, MAC))
+    assert noticed(rig) == [Claimed(VIP.key, MAC)]
+    rig.plane.listen([])
+    rig.meddle(Claimed(VIP.key, MAC))
+    assert noticed(rig) == []
+
+
+def test_our_own_announcements_are_no_claim(rig: Rig) -> None:
+    rig.plane.listen([VIP.key])
+    assert do(rig, Verb.ADD, VIP) == ()
+    rig.plane.announce([VIP])
+    assert noticed(rig) == []
 
 
 # --- synchronisation of connections ---------------------------------------------------------------------------------

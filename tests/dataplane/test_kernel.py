@@ -14,6 +14,7 @@ import pytest
 
 from clusterd.counters import Counters
 from clusterd.dataplane import addresses
+from clusterd.dataplane.ipvs import fingerprint
 from clusterd.desired import SYSCTLS
 from clusterd.plan import plan
 from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, SyncDaemon, Sysctl, Verb, plane
@@ -78,6 +79,35 @@ def test_connections_and_packets_are_counted_by_service_and_server(kernel: Kerne
     assert counted[WEB].bytes_in >= 3 * 40
     assert (counted[WEB].active or 0) + (counted[WEB].inactive or 0) == 3
     assert counted[idle.key] == Counters(active=0, inactive=0)
+
+
+def test_every_change_that_others_make_to_the_table_is_seen_and_traffic_is_none(kernel: KernelRig) -> None:
+    first = Service(WEB, "wlc")
+    assert do(kernel, Verb.ADD, first, real(1), real(2)) == ()
+    behind = f"-t {WEB.address}:80 -r 192.168.0.1:80"
+    seen = [there(kernel)]
+    for change in (f"-e {behind} -m -w 3", f"-e {behind} -g -w 3", f"-d {behind}", f"-E -t {WEB.address}:80 -s rr"):
+        command("ipvsadm", "-R", text=change + "\n")
+        seen.append(there(kernel))
+        assert there(kernel) == seen[-1]
+    one = {first, real(2)}
+    assert seen == [
+        one | {real(1)},
+        one | {real(1, 3)},
+        one | {real(1, 3, "direct")},
+        one,
+        {Service(WEB, "rr"), real(2)},
+    ]
+    command("ipvsadm", "-C")
+    assert there(kernel) == set()
+
+
+def test_the_text_of_the_table_is_the_same_whatever_connections_there_are() -> None:
+    head = b"IP Virtual Server version 1.2.1 (size=4096)\nTCP  01020301:0050 wlc persistent 300 FFFFFF00\n"
+    line = b"  -> C0A80101:0050      Masq    %d      %-10d %-10d\n"
+    assert fingerprint(head + line % (2, 0, 0)) == fingerprint(head + line % (2, 17, 123456))
+    assert fingerprint(head + line % (2, 0, 0)) != fingerprint(head + line % (3, 0, 0))
+    assert fingerprint(head + line % (2, 0, 0)) != fingerprint(head.replace(b"300", b"301") + line % (2, 0, 0))
 
 
 def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:

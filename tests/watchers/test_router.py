@@ -24,11 +24,13 @@ from clusterd.observing import Local
 from clusterd.pending import Pending
 from clusterd.plane import (
     Address,
+    Claimed,
     Destination,
     DestinationKey,
     Failure,
     Key,
     Operation,
+    Removed,
     Service,
     ServiceKey,
     SyncDaemon,
@@ -199,6 +201,32 @@ async def test_a_router_that_stopped_goes_on_telling_of_its_last_connections(rig
     await rig.stop()
     assert rig.items(Address) == []
     assert {daemon.role for daemon in rig.items(SyncDaemon)} == {"master", "backup"}
+
+
+async def test_an_address_that_somebody_removes_is_back_at_once(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    vip = wish.floating(base.cluster)[1]
+    rig.kernel.announced.clear()
+    rig.kernel.meddle(Removed(vip.key))
+    assert vip not in rig.held(base)
+    async with asyncio.timeout(1):
+        await until(lambda: vip in rig.held(base) and vip in rig.kernel.announced)
+
+
+async def test_an_address_that_another_host_claims_is_announced_at_once_and_that_is_told(rig: Rig) -> None:
+    base = await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    vip = wish.floating(base.cluster)[1]
+    await until(lambda: rig.kernel.announced.count(vip) >= 4)
+    rig.kernel.announced.clear()
+    rig.kernel.meddle(Claimed(vip.key, "02:00:00:00:00:99"))
+    async with asyncio.timeout(1):
+        await until(lambda: rig.kernel.announced == [vip])
+    status = await rig.told(lambda status: bool(status.get("problems")))
+    assert status["problems"] == ["another host (02:00:00:00:00:99) claims 10.9.8.1 on wan"]
 
 
 async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig) -> None:

@@ -1,0 +1,120 @@
+"""What others do to floating addresses, as it happens: taken away in this kernel (rtnetlink(7)), claimed on the wire.
+
+Both sockets have a filter in the kernel (socket(7), SO_ATTACH_FILTER), so that a busy network or the renewal of many
+lifetimes does not wake us.
+"""
+
+import ctypes
+import socket
+import struct
+from collections.abc import Iterable, Sequence
+from errno import ENOBUFS
+from ipaddress import IPv4Address
+
+from clusterd.dataplane.genetlink import attributes
+from clusterd.plane import AddressKey, Claimed, Notice, Removed
+
+_ETHERTYPE_ARP = 0x0806
+_ARP = struct.Struct("!HHBBH6s4s6s4s")
+_SENDER_AT = 14  # of the sender's protocol address in ARP (RFC 826)
+_GROUP_IPV4_ADDRESSES = 0x10  # linux/rtnetlink.h
+_RTM_DELADDR, _IFA_LOCAL = 21, 2
+_HEADER = struct.Struct("=IHHII")  # nlmsghdr
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
+_SO_ATTACH_FILTER = 26
+_LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06  # linux/filter.h
+_MOST_ADDRESSES = 2000  # what fits into a filter of 4096 steps
+_WHOLE, _MOST_BYTES = 0xFFFFFFFF, 65536
+
+
+class Listener:
+    """Hears of the network namespace in which this was made. `sources` become readable when there is something."""
+
+    def __init__(self) -> None:
+        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        _filter(self._kernel, _LOAD_HALF, 4, [socket.htons(_RTM_DELADDR)])
+        self._kernel.bind((0, _GROUP_IPV4_ADDRESSES))
+        self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+        self._heeded: frozenset[AddressKey] = frozenset()
+        self.listen(())
+        self._wire.bind(("", _ETHERTYPE_ARP))
+        self.sources = (self._kernel.fileno(), self._wire.fileno())
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._kernel.close()
+        self._wire.close()
+
+    def listen(self, keys: Iterable[AddressKey]) -> None:
+        """Heed claims to these addresses from now on, and to no others."""
+        self._heeded = frozenset(keys)
+        wanted = sorted({int(key.address) for key in self._heeded})
+        if len(wanted) <= _MOST_ADDRESSES:
+            _filter(self._wire, _LOAD_WORD, _SENDER_AT, wanted)
+        else:
+            _attach(self._wire, [(_RETURN, 0, 0, _WHOLE)])
+
+    def notices(self) -> list[Notice]:
+        """Return what came since the last call, without waiting."""
+        return [*self._removed(), *self._claimed()]
+
+    def _removed(self) -> Iterable[Notice]:
+        for data, _ in _received(self._kernel):
+            start = 0
+            while start + _HEADER.size <= len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, start)
+                if kind == _RTM_DELADDR:
+                    *_, index = _ADDRESS.unpack_from(data, start + _HEADER.size)
+                    found = dict(attributes(data[: start + length], start + _HEADER.size + _ADDRESS.size))
+                    yield Removed(AddressKey(_name(index), IPv4Address(found[_IFA_LOCAL])))
+                start += max(_HEADER.size, (length + 3) & ~3)
+
+    def _claimed(self) -> Iterable[Notice]:
+        for data, (interface, *_) in _received(self._wire):
+            if len(data) < _ARP.size:
+                continue
+            *_, mac, sender, _, _ = _ARP.unpack_from(data)
+            key = AddressKey(interface, IPv4Address(sender))
+            if key in self._heeded and mac != _own_mac(interface):
+                yield Claimed(key, mac.hex(":"))
+
+
+def _received(source: socket.socket) -> Iterable[tuple[bytes, tuple[str, int]]]:
+    while True:
+        try:
+            yield source.recvfrom(_MOST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != ENOBUFS:  # more came than we took: the next look at the kernel finds what is missing
+                return
+
+
+def _name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
+def _own_mac(interface: str) -> bytes:
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as link:
+            link.bind((interface, 0))
+            mac: bytes = link.getsockname()[4]
+            return mac
+    except OSError:
+        return b""
+
+
+def _filter(listener: socket.socket, load: int, offset: int, values: Sequence[int]) -> None:
+    """Let only messages through that have one of the values at an offset."""
+    steps = [(load, 0, 0, offset)]
+    for value in values:
+        steps += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _WHOLE)]
+    _attach(listener, [*steps, (_RETURN, 0, 0, 0)])
+
+
+def _attach(listener: socket.socket, steps: Sequence[tuple[int, int, int, int]]) -> None:
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(steps), ctypes.addressof(program)))
