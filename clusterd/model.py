@@ -155,6 +155,16 @@ class Sync(Value):
     )
 
 
+class Reachability(Value):
+    """What a router must reach to take part: the links of the floating addresses always, and these hosts."""
+
+    hosts: tuple[Host, ...] = Field(
+        (), description="neighbours that are asked by ARP, such as the clients' gateway; one that answers is enough"
+    )
+    interval_s: Seconds = Field(1.0, description="seconds from one question to the next")
+    timeout_s: Seconds = Field(3.0, description="seconds without an answer after which a host counts as gone")
+
+
 class Brakes(Value):
     """How much one commit may take out of service unless it is forced; a single object that is not the last may go."""
 
@@ -205,6 +215,9 @@ class Settings(Value):
     heartbeat: Heartbeat = Field(Heartbeat(), description="how soon a silent router is taken for dead")
     sync: Sync | None = Field(
         None, description="synchronisation of connections, so that established ones survive a takeover; off without it"
+    )
+    reachability: Reachability = Field(
+        Reachability(), description="what a router must reach to claim, and to stay active while another is ready"
     )
     on_store_loss: Literal["failsafe", "release", "hold"] = Field(
         "failsafe",

@@ -241,7 +241,21 @@ class Claimed:
     mac: str
 
 
-Notice = Removed | Claimed
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A host said by ARP that it is there."""
+
+    host: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """Something happened to an interface: its carrier may have come or gone."""
+
+    interface: str
+
+
+Notice = Removed | Claimed | Answered | LinkChanged
 
 
 @dataclass(frozen=True, slots=True)

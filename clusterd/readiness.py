@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Found:
     """What a router finds of itself.
 
-    `unchecked` counts the real servers without any verdict. `reachable` says that its links and gateways answer.
+    `unchecked` counts the real servers without any verdict. `missing` are links and neighbours out of reach.
     `sync_since_s` is since when it takes in the others' connections, `window_s` how long it has to, None: not at all.
     """
 
@@ -16,7 +16,7 @@ class Found:
     converged: bool
     unchecked: int
     active: bool = False
-    reachable: bool = True
+    missing: tuple[str, ...] = ()
     sync_since_s: float | None = None
     window_s: float | None = None
 
@@ -30,8 +30,7 @@ def readiness(found: Found, now_s: float) -> tuple[str, ...]:
         reasons.append("the kernel is not as the configuration wants it")
     if found.unchecked > 0:
         reasons.append(f"{found.unchecked} real servers were not checked yet")
-    if not found.reachable:
-        reasons.append("it is isolated: a link is down or a gateway does not answer")
+    reasons += found.missing
     if found.window_s is not None and not found.active:
         since_s = found.sync_since_s
         if since_s is None:

@@ -50,6 +50,15 @@ def _known_groups(cluster: Cluster) -> Iterator[Finding]:
             yield f"virtuals/{name}/group", f"there is no group {virtual.group}; there are: {', '.join(known)}"
 
 
+def _reachability(cluster: Cluster) -> Iterator[Finding]:
+    asked = cluster.settings.reachability
+    if asked.timeout_s < 2 * asked.interval_s:
+        yield (
+            "cluster/reachability/timeout_s",
+            f"must be at least twice interval_s ({asked.interval_s:g}), else one lost answer isolates",
+        )
+
+
 def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Address]]:
     for name, router in cluster.routers.items():
         yield f"routers/{name}/public", router.public
@@ -155,6 +164,7 @@ def _same_port(cluster: Cluster) -> Iterator[Finding]:
 
 RULES = (
     _heartbeat,
+    _reachability,
     _known_groups,
     _possible_addresses,
     _router_addresses,

@@ -71,6 +71,8 @@ def _settings(settings: Settings, notes: Notes) -> None:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} is not said: keepalived asks no store")
     if settings.sync and settings.sync.window_s != Sync(interface=settings.sync.interface).window_s:
         notes.add("cluster", "sync/window_s", f"{settings.sync.window_s:g} is not said: keepalived does not wait")
+    if settings.reachability != plain.reachability:
+        notes.add("cluster", "reachability", "is not said: keepalived would need a script for it")
     if settings.brakes != plain.brakes:
         notes.add("cluster", "brakes", "cannot be said in keepalived.conf")
     if settings.groups:

@@ -16,6 +16,7 @@ from clusterd.model import (
     HttpCheck,
     Masquerade,
     Notify,
+    Reachability,
     SendExpectCheck,
     Sync,
     TcpCheck,
@@ -170,6 +171,12 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
             maxlen=st.integers(1024, 65487),
             window_s=st.integers(0, 3600).map(float),
         ),
+        reachability=_keys(
+            {},
+            hosts=st.lists(addresses("10.7"), max_size=2),
+            interval_s=st.integers(1, 10).map(float),
+            timeout_s=st.integers(20, 86400).map(float),
+        ).map(lambda asked: {"timeout_s": 20.0, **asked}),
         on_store_loss=st.sampled_from(["failsafe", "release", "hold"]),
         preempt_after_s=seconds(),
         brakes=_keys({}, servers=st.floats(0, 1), virtuals=st.floats(0, 1)),
@@ -268,6 +275,7 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
         "brakes": Brakes(),
         "notify": Notify(),
         "sync": sync,
+        "reachability": Reachability(),
         "groups": {},
         "preempt_after_s": None,
     }

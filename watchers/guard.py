@@ -6,7 +6,7 @@ At once, but not more often than is good for the network: ten times in a row at 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from clusterd.plane import Address, AddressKey, Claimed, Notice, Removed
+from clusterd.plane import Address, AddressKey, Claimed, Removed
 from watchers.problems import Problems
 
 SHORTEST_S, LONGER_S, IN_A_ROW = 0.1, 1.0, 10
@@ -49,7 +49,7 @@ class Guard:
     _removed: set[AddressKey] = field(default_factory=set)
     _heard_s: dict[Claimed, float] = field(default_factory=dict)
 
-    def noticed(self, notice: Notice, now_s: float) -> None:
+    def noticed(self, notice: Removed | Claimed, now_s: float) -> None:
         """Take in what happened to an address."""
         if all(address.key != notice.key for address in self.holding()):
             return

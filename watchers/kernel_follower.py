@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import IPv4Address
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
-from clusterd.plane import Address, AddressKey, Item, Operation, Plane, Scope, SyncDaemonKey
+from clusterd.plane import Address, AddressKey, Claimed, Item, Operation, Plane, Removed, Scope, SyncDaemonKey
 from watchers.guard import Guard
 from watchers.holding import Holding, Taken
 from watchers.kernel_writer import Convergence, Deadlines, KernelWriter, addresses
@@ -68,14 +69,20 @@ class KernelFollower:
     _holdings: dict[str, Holding] = field(default_factory=dict)
     _carried_until_s: float = 0.0
     _reached: Plane | None = None  # what the kernel was last seen to be as wanted
+    _hosts: tuple[IPv4Address, ...] = ()
     _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
         self._guard = Guard(self._held, self._put_back, self._announce, self.record, self.problems)
 
-    def begin(self) -> None:
-        """Hear of what others do to the addresses from now on."""
-        self.writer.hear(lambda notice: self._guard.noticed(notice, boottime_s()))
+    def noticed(self, notice: Removed | Claimed) -> None:
+        """Take in what others did to an address."""
+        self._guard.noticed(notice, boottime_s())
+
+    def listen(self, hosts: tuple[IPv4Address, ...]) -> None:
+        """Hear of claims to the held addresses, and what these hosts say."""
+        self._hosts = hosts
+        self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held()), hosts))
 
     @property
     def carrying(self) -> bool:
@@ -108,7 +115,7 @@ class KernelFollower:
         `first` is what must be there when they come.
         """
         self._holding(group).take_over(floating, tuple(first))
-        self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held())))
+        self.listen(self._hosts)
 
     def let_go(self, group: str, floating: tuple[Address, ...]) -> None:
         """Remove a group's floating addresses, ahead of everything else, and read the kernel back."""

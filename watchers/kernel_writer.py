@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address
 from itertools import groupby
 from typing import TypeVar
 
@@ -124,9 +125,17 @@ class KernelWriter:
         """Let addresses live on. Raises ApplyError."""
         return await self._run(lambda: self._opened.renew(addresses, until_s()))
 
-    async def listen(self, keys: Iterable[AddressKey]) -> None:
-        """Heed other hosts' claims to these addresses, and to no others."""
-        await self._run(lambda: self._opened.listen(keys))
+    async def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address]) -> None:
+        """Heed other hosts' claims to these addresses and what these hosts say, and no others."""
+        await self._run(lambda: self._opened.listen(keys, hosts))
+
+    async def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        """Ask neighbours whether they are there."""
+        await self._run(lambda: self._opened.ask(hosts))
+
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        """Return those of the interfaces that cannot carry anything; it takes no time."""
+        return self._opened.without_carrier(interfaces)
 
     async def announce(self, addresses: Iterable[Address]) -> None:
         """Tell the neighbours that the addresses are here."""

@@ -24,7 +24,7 @@ from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP, Cluster
-from clusterd.plane import Address
+from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed
 from clusterd.readiness import Found, readiness
 from clusterd.store.contract import Store
 from watchers import feeds, publisher
@@ -35,6 +35,7 @@ from watchers.elections import About, Elections
 from watchers.elections import Event as ElectionEvent
 from watchers.events import Events
 from watchers.hooks import Change, Hooks
+from watchers.isolation import Isolation
 from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
@@ -43,6 +44,7 @@ from watchers.prober_link import ProberLink
 from watchers.prober_messages import Identity, Report, targets, trusted
 from watchers.problems import Problems
 from watchers.publisher import Publisher
+from watchers.reachability import Reachability
 from watchers.status import Status, notices, shares
 from watchers.tasks import Tasks
 from watchers.undoer import Undoer
@@ -93,6 +95,8 @@ class Router:
             self._problems,
             self._tasks,
         )
+        self._reachability = Reachability(writer.without_carrier, lambda hosts: self._tasks.spawn(writer.ask(hosts)))
+        self._isolation = Isolation(name, store, keys, self._missing, self._tokens, self._others)
         self._undoer = Undoer(store, keys, lambda: bool(self._elections.active), self._problems)
         self._publisher = Publisher(store)
         self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
@@ -108,7 +112,7 @@ class Router:
         """Work until stopped. Raises ApplyError where the kernel has no IPVS."""
         await self._writer.open()
         try:
-            self._kernel.begin()
+            self._writer.hear(self._noticed)
             await self._begin()
             await self._over.wait()
         finally:
@@ -134,6 +138,7 @@ class Router:
         self._tasks.supervise("applied times", self._applied.run)
         self._tasks.supervise("pending commits", self._undoer.watch)
         self._tasks.supervise("undoing", self._undoer.run)
+        self._tasks.supervise("making way", self._isolation.run)
         self._tasks.supervise("clock", self._clock)
         self._tasks.supervise("decisions", self._decide)
 
@@ -176,6 +181,7 @@ class Router:
                 self._tell_what_is_clear()
                 self._elections.take(event)
                 self._kernel.tick()
+                self._reachability.tick(boottime_s())
             case election.LeaseSeen():
                 self._heard_s = boottime_s()
                 self._elections.take(event)
@@ -223,10 +229,33 @@ class Router:
             converged=self._kernel.converged,
             unchecked=self._checked - len(self._prober.verdicts),
             active=bool(self._elections.active),
+            missing=self._missing(),
             sync_since_s=self._kernel.sync_since_s,
             window_s=sync.window_s if sync else None,
         )
         return readiness(found, boottime_s())
+
+    # --- what is around -----------------------------------------------------------------------------------------------
+
+    def _noticed(self, notice: Notice) -> None:
+        match notice:
+            case Answered(host):
+                self._reachability.answered(host, boottime_s())
+            case LinkChanged():
+                self._reachability.look()
+                self._look_whether_ready()
+            case Removed() | Claimed():
+                self._kernel.noticed(notice)
+
+    def _missing(self) -> tuple[str, ...]:
+        return self._reachability.missing(boottime_s())
+
+    def _tokens(self) -> dict[str, int]:
+        return {group: self._elections.states[group].token for group in self._elections.active}
+
+    def _others(self) -> list[str]:
+        routers = self._followed.cluster.routers if self._followed else {}
+        return sorted((name for name in routers if name != self._name), key=lambda name: -routers[name].priority)
 
     # --- the elections --------------------------------------------------------------------------------------------
 
@@ -267,6 +296,9 @@ class Router:
         self._checked, self._followed = len(wanted), good
         for group in self._elections.active & set(groups(cluster)):
             self._take_over(group)
+        around = cluster.settings.reachability
+        self._reachability.configure(around, (each.interface for each in wish.floating(cluster)), boottime_s())
+        self._kernel.listen(around.hosts)
         try:
             await self._elections.configure(cluster, good.secret)
             self._problems.about("peers")

@@ -109,6 +109,19 @@ class Addresses:
             raise
         return True
 
+    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        """Ask each host that is a neighbour whether it is there; one that no route leads to is not asked."""
+        for host in hosts:
+            try:
+                (route,) = self._route.route("get", dst=str(host))
+                interface = socket.if_indextoname(route.get("oif"))
+                own = IPv4Address(route.get("prefsrc"))
+                with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+                    link.bind((interface, 0))
+                    link.send(arp(link.getsockname()[4], own, bytes(6), host, _REQUEST))
+            except (NetlinkError, OSError, ValueError):
+                continue
+
     def _index(self, interface: str) -> int:
         try:
             return socket.if_nametoindex(interface)
@@ -131,7 +144,11 @@ def announce(addresses: Iterable[Address]) -> None:
 
 def gratuitous_arp(mac: bytes, address: IPv4Address, operation: int) -> bytes:
     """Return an Ethernet frame in which a host names itself as the owner of its own address (RFC 826)."""
+    return arp(mac, address, mac if operation == _REPLY else bytes(6), address, operation)
+
+
+def arp(mac: bytes, address: IPv4Address, target_mac: bytes, target: IPv4Address, operation: int) -> bytes:
+    """Return an Ethernet frame to everybody, from the owner of a hardware address and an IPv4 address (RFC 826)."""
     ethernet = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP)
     header = struct.pack("!HHBBH", 1, _ETHERTYPE_IP, 6, 4, operation)
-    target = mac if operation == _REPLY else bytes(6)
-    return ethernet + header + mac + address.packed + target + address.packed
+    return ethernet + header + mac + address.packed + target_mac + target.packed

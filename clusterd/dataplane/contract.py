@@ -5,6 +5,7 @@ one writer. Times are seconds on CLOCK_BOOTTIME.
 """
 
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from clusterd.plane import Address, AddressKey, Failure, Item, Key, Notice, Operation, Scope
@@ -34,8 +35,16 @@ class DataPlane(Protocol):
         """Tell the neighbours that the addresses are here (gratuitous ARP, RFC 5227, section 3); loss is no error."""
         ...
 
-    def listen(self, keys: Iterable[AddressKey]) -> None:
-        """Heed other hosts' claims to these addresses from now on, and to no others."""
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+        """Heed other hosts' claims to these addresses and what these hosts say from now on, and no others."""
+        ...
+
+    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        """Ask neighbours whether they are there; an answer becomes a notice where it is listened for."""
+        ...
+
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        """Return those of the interfaces that are not there, not up, or have no cable."""
         ...
 
     def sources(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """The real kernel of this router, or of the network namespace in which it runs."""
 
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address
 from itertools import groupby
 
 from clusterd.dataplane import addresses, netfilter, sysctl
@@ -74,9 +75,17 @@ class Kernel:
         """Tell the neighbours."""
         addresses.announce(wanted)
 
-    def listen(self, keys: Iterable[AddressKey]) -> None:
-        """Heed claims to these addresses."""
-        self._listener.listen(keys)
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+        """Heed claims to these addresses, and what these hosts say."""
+        self._listener.listen(keys, hosts)
+
+    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        """Ask neighbours whether they are there."""
+        self._addresses.ask(hosts)
+
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        """Return the interfaces that cannot carry anything."""
+        return self._listener.without_carrier(interfaces)
 
     def sources(self) -> tuple[int, ...]:
         """Return what becomes readable when there are notices."""

@@ -5,6 +5,7 @@ lifetimes does not wake us.
 """
 
 import ctypes
+import fcntl
 import socket
 import struct
 from collections.abc import Iterable, Sequence
@@ -12,14 +13,18 @@ from errno import ENOBUFS
 from ipaddress import IPv4Address
 
 from clusterd.dataplane.genetlink import attributes
-from clusterd.plane import AddressKey, Claimed, Notice, Removed
+from clusterd.plane import AddressKey, Answered, Claimed, LinkChanged, Notice, Removed
 
 _ETHERTYPE_ARP = 0x0806
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _SENDER_AT = 14  # of the sender's protocol address in ARP (RFC 826)
-_GROUP_IPV4_ADDRESSES = 0x10  # linux/rtnetlink.h
+_GROUPS = 0x1 | 0x10  # linux/rtnetlink.h: links, IPv4 addresses
+_RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _RTM_DELADDR, _IFA_LOCAL = 21, 2
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg
+_SIOCGIFFLAGS, _FLAGS = 0x8913, struct.Struct("16sH22x")  # ifreq
+_UP, _RUNNING = 0x1, 0x40
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
 _SO_ATTACH_FILTER = 26
 _LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06  # linux/filter.h
@@ -32,10 +37,13 @@ class Listener:
 
     def __init__(self) -> None:
         self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        _filter(self._kernel, _LOAD_HALF, 4, [socket.htons(_RTM_DELADDR)])
-        self._kernel.bind((0, _GROUP_IPV4_ADDRESSES))
+        _filter(
+            self._kernel, _LOAD_HALF, 4, [socket.htons(kind) for kind in (_RTM_DELADDR, _RTM_NEWLINK, _RTM_DELLINK)]
+        )
+        self._kernel.bind((0, _GROUPS))
         self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
         self._heeded: frozenset[AddressKey] = frozenset()
+        self._hosts: frozenset[IPv4Address] = frozenset()
         self.listen(())
         self._wire.bind(("", _ETHERTYPE_ARP))
         self.sources = (self._kernel.fileno(), self._wire.fileno())
@@ -45,10 +53,10 @@ class Listener:
         self._kernel.close()
         self._wire.close()
 
-    def listen(self, keys: Iterable[AddressKey]) -> None:
-        """Heed claims to these addresses from now on, and to no others."""
-        self._heeded = frozenset(keys)
-        wanted = sorted({int(key.address) for key in self._heeded})
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+        """Heed claims to these addresses and what these hosts say from now on, and no others."""
+        self._heeded, self._hosts = frozenset(keys), frozenset(hosts)
+        wanted = sorted({int(key.address) for key in self._heeded} | {int(host) for host in self._hosts})
         if len(wanted) <= _MOST_ADDRESSES:
             _filter(self._wire, _LOAD_WORD, _SENDER_AT, wanted)
         else:
@@ -56,9 +64,21 @@ class Listener:
 
     def notices(self) -> list[Notice]:
         """Return what came since the last call, without waiting."""
-        return [*self._removed(), *self._claimed()]
+        return [*self._changed(), *self._said()]
 
-    def _removed(self) -> Iterable[Notice]:
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        """Return those of the interfaces that are not there, not up, or have no cable (netdevice(7), IFF_RUNNING)."""
+        return frozenset(interface for interface in interfaces if not self._runs(interface))
+
+    def _runs(self, interface: str) -> bool:
+        try:
+            answer = fcntl.ioctl(self._wire, _SIOCGIFFLAGS, _FLAGS.pack(interface.encode(), 0))
+        except OSError:
+            return False
+        flags: int = _FLAGS.unpack(answer)[1]
+        return flags & (_UP | _RUNNING) == _UP | _RUNNING
+
+    def _changed(self) -> Iterable[Notice]:
         for data, _ in _received(self._kernel):
             start = 0
             while start + _HEADER.size <= len(data):
@@ -67,14 +87,18 @@ class Listener:
                     *_, index = _ADDRESS.unpack_from(data, start + _HEADER.size)
                     found = dict(attributes(data[: start + length], start + _HEADER.size + _ADDRESS.size))
                     yield Removed(AddressKey(_name(index), IPv4Address(found[_IFA_LOCAL])))
+                elif kind in (_RTM_NEWLINK, _RTM_DELLINK):
+                    yield LinkChanged(_name(_LINK.unpack_from(data, start + _HEADER.size)[2]))
                 start += max(_HEADER.size, (length + 3) & ~3)
 
-    def _claimed(self) -> Iterable[Notice]:
+    def _said(self) -> Iterable[Notice]:
         for data, (interface, *_) in _received(self._wire):
             if len(data) < _ARP.size:
                 continue
             *_, mac, sender, _, _ = _ARP.unpack_from(data)
             key = AddressKey(interface, IPv4Address(sender))
+            if key.address in self._hosts:
+                yield Answered(key.address)
             if key in self._heeded and mac != _own_mac(interface):
                 yield Claimed(key, mac.hex(":"))
 

@@ -4,16 +4,20 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from errno import ENOENT, ESRCH
+from ipaddress import IPv4Address
 
 from clusterd.dataplane.lifetime import lifetime_s
 from clusterd.desired import SYSCTLS
 from clusterd.plane import (
     Address,
     AddressKey,
+    Answered,
+    Claimed,
     Destination,
     Failure,
     Item,
     Key,
+    LinkChanged,
     Notice,
     Operation,
     Removed,
@@ -41,6 +45,9 @@ class MemoryPlane:
         self.writes = 0
         self._notices: list[Notice] = []
         self._heeded: frozenset[AddressKey] = frozenset()
+        self._hosts: frozenset[IPv4Address] = frozenset()
+        self.neighbours: frozenset[IPv4Address] = frozenset()  # who answers
+        self.dead: frozenset[str] = frozenset()  # interfaces without carrier
         self._wake: int | None = None  # opened when somebody wants to be woken
 
     def read(self, scope: Scope) -> dict[Key, Item]:
@@ -65,9 +72,24 @@ class MemoryPlane:
         """Remember what was announced."""
         self.announced += addresses
 
-    def listen(self, keys: Iterable[AddressKey]) -> None:
-        """Heed claims to these addresses."""
-        self._heeded = frozenset(keys)
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+        """Heed claims to these addresses, and what these hosts say."""
+        self._heeded, self._hosts = frozenset(keys), frozenset(hosts)
+
+    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        """Let the neighbours answer that are there."""
+        for host in hosts:
+            if host in self.neighbours & self._hosts:
+                self._tell(Answered(host))
+
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        """Return the interfaces that were said to have none."""
+        return frozenset(interfaces) & self.dead
+
+    def set_carrier(self, interface: str, up: bool) -> None:
+        """Plug an interface's cable in, or pull it."""
+        self.dead = self.dead - {interface} if up else self.dead | {interface}
+        self._tell(LinkChanged(interface))
 
     def sources(self) -> tuple[int, ...]:
         """Return what becomes readable when there are notices."""
@@ -88,7 +110,7 @@ class MemoryPlane:
         if isinstance(notice, Removed):
             self.items.pop(notice.key, None)
             self.ends_s.pop(notice.key, None)
-        elif notice.key not in self._heeded:
+        elif isinstance(notice, Claimed) and notice.key not in self._heeded:
             return
         self._tell(notice)
 

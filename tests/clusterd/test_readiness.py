@@ -20,7 +20,7 @@ def test_a_router_is_ready_when_nothing_speaks_against_it() -> None:
         (replace(READY, applied=6), "commit 7 is not applied, commit 6 is"),
         (replace(READY, converged=False), "the kernel is not as the configuration wants it"),
         (replace(READY, unchecked=2), "2 real servers were not checked yet"),
-        (replace(READY, reachable=False), "it is isolated: a link is down or a gateway does not answer"),
+        (replace(READY, missing=("eth0 has no carrier",)), "eth0 has no carrier"),
         (replace(READY, sync_since_s=None), "connections of the active router are not taken in"),
         (replace(READY, sync_since_s=100.1), "connections are taken in for less than 10 s"),
     ],
@@ -34,4 +34,4 @@ def test_whoever_is_active_knows_the_connections_that_it_has() -> None:
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    assert len(readiness(Found(head=7, applied=6, converged=False, unchecked=1, reachable=False), 0.0)) == 4
+    assert len(readiness(Found(head=7, applied=6, converged=False, unchecked=1, missing=("x",)), 0.0)) == 4

@@ -30,6 +30,13 @@ def test_a_lease_outlasts_one_late_refresh() -> None:
     ]
 
 
+def test_one_lost_answer_does_not_isolate_a_router() -> None:
+    assert broken(cluster={"reachability": {"interval_s": 1.5, "timeout_s": 3}}) == []
+    assert broken(cluster={"reachability": {"interval_s": 1.6, "timeout_s": 3}}) == [
+        "cluster/reachability/timeout_s: must be at least twice interval_s (1.6), else one lost answer isolates"
+    ]
+
+
 @pytest.mark.parametrize(
     ("routers", "problem"),
     [

@@ -21,6 +21,7 @@ from clusterd.model import Forwarding
 from clusterd.plane import (
     Address,
     AddressKey,
+    Claimed,
     Destination,
     DestinationKey,
     Failure,
@@ -58,8 +59,14 @@ class Rig(Protocol):
 
     def wait(self, seconds: float) -> None: ...
 
-    def meddle(self, notice: Notice) -> None:
+    def meddle(self, notice: Removed | Claimed) -> None:
         """Do what somebody else would, of which this is the notice."""
+
+    def plug(self, cable: bool) -> None:
+        """Plug the cable of ``wan`` in, or pull it."""
+
+    def live(self, host: IPv4Address) -> None:
+        """Let a host live beside us on ``wan``, in a network in which we are, too."""
 
 
 class MemoryRig:
@@ -69,6 +76,7 @@ class MemoryRig:
         self._now_s = 1000.0
         memory = MemoryPlane(self.now_s)
         self.plane: DataPlane = memory
+        self._memory = memory
         self.meddle = memory.meddle
 
     def now_s(self) -> float:
@@ -76,6 +84,12 @@ class MemoryRig:
 
     def wait(self, seconds: float) -> None:
         self._now_s += seconds
+
+    def plug(self, cable: bool) -> None:
+        self._memory.set_carrier("wan", cable)
+
+    def live(self, host: IPv4Address) -> None:
+        self._memory.neighbours |= {host}
 
 
 class InNamespace:
@@ -100,8 +114,14 @@ class InNamespace:
     def counters(self, scope: Scope) -> Mapping[Key, Counters]:
         return self._thread.submit(counters, scope).result()
 
-    def listen(self, keys: Iterable[AddressKey]) -> None:
-        self._thread.submit(self._kernel.listen, keys).result()
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+        self._thread.submit(self._kernel.listen, keys, hosts).result()
+
+    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+        self._thread.submit(self._kernel.ask, hosts).result()
+
+    def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
+        return self._thread.submit(self._kernel.without_carrier, interfaces).result()
 
     def sources(self) -> tuple[int, ...]:
         return self._kernel.sources()
@@ -133,7 +153,14 @@ class KernelRig:
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def meddle(self, notice: Notice) -> None:
+    def plug(self, cable: bool) -> None:
+        ip([f"link set peer {'up' if cable else 'down'}"], THERE)
+
+    def live(self, host: IPv4Address) -> None:
+        ip([f"addr add {host}/24 dev peer"], THERE)
+        ip([f"addr add {host + 1}/24 dev wan"], HERE)
+
+    def meddle(self, notice: Removed | Claimed) -> None:
         address = notice.key.address
         if isinstance(notice, Removed):
             ip([f"addr del {address}/24 dev {notice.key.interface}"], HERE)

@@ -14,10 +14,12 @@ from clusterd.model import Forwarding
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
+    Answered,
     Claimed,
     Destination,
     Guard,
     Item,
+    LinkChanged,
     Masquerade,
     Netfilter,
     Notice,
@@ -203,6 +205,7 @@ def test_the_last_address_of_a_network_stays_when_the_first_one_goes(rig: Rig) -
 
 # --- what others do to addresses ----------------------------------------------------------------------------------
 
+HOST = IPv4Address("10.7.7.1")
 MAC = "02:00:00:00:00:99"
 
 
@@ -242,6 +245,32 @@ def test_our_own_announcements_are_no_claim(rig: Rig) -> None:
     rig.plane.listen([VIP.key])
     assert do(rig, Verb.ADD, VIP) == ()
     rig.plane.announce([VIP])
+    assert noticed(rig) == []
+
+
+# --- what is around -----------------------------------------------------------------------------------------------
+
+
+def test_an_interface_without_cable_or_without_existence_carries_nothing(rig: Rig) -> None:
+    rig.plane.sources()
+    assert rig.plane.without_carrier(["wan"]) == frozenset()
+    rig.plug(cable=False)
+    assert LinkChanged("wan") in noticed(rig)
+    assert rig.plane.without_carrier(["wan"]) == {"wan"}
+    rig.plug(cable=True)
+    assert LinkChanged("wan") in noticed(rig)
+    assert rig.plane.without_carrier(["wan"]) == frozenset()
+
+
+def test_a_neighbour_that_is_there_answers_and_others_do_not(rig: Rig) -> None:
+    rig.live(HOST)
+    rig.plane.sources()
+    rig.plane.listen([], [HOST, HOST + 7])
+    noticed(rig)
+    rig.plane.ask([HOST + 7, IPv4Address("203.0.113.1"), HOST])
+    assert [notice for notice in noticed(rig) if isinstance(notice, Answered)] == [Answered(HOST)]
+    rig.plane.listen([])
+    rig.plane.ask([HOST])
     assert noticed(rig) == []
 
 

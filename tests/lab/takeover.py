@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tests.lab.client import ArpLog, ArpWatcher, HolderWatcher, Poller, Polls
 from tests.lab.cluster import LabCluster, wait_for
-from tests.lab.topology import ETCD, ROUTERS, VIP, Network
+from tests.lab.namespaces import ip
+from tests.lab.topology import ETCD, ROUTERS, SWITCH, VIP, Network
 
 TAKEOVER_S = 20.0  # nothing takes so long
 QUIET_S = 1.0  # before the event
@@ -118,6 +119,16 @@ def without_etcd(cluster: LabCluster) -> Takeover:
     rule = f"table inet cut {{ chain out {{ type filter hook output priority 0; ip daddr {ETCD} drop; }}; }}"
     seen = watched(cluster.network, old, lambda: cluster.network.run(old, "nft", "-f", "-", input_text=rule))
     cluster.network.run(old, "nft", "delete", "table", "inet", "cut")
+    wait_for(f"{old} is back", cluster.settled, 60)
+    return seen
+
+
+def cable_pulled(cluster: LabCluster) -> Takeover:
+    """Pull the cable of the active router's public side alone: the other routers and etcd still reach it."""
+    old = cluster.active()
+    cable = [f"link set {old}.0 down"]
+    seen = watched(cluster.network, old, lambda: ip(cable, SWITCH))
+    ip([f"link set {old}.0 up"], SWITCH)
     wait_for(f"{old} is back", cluster.settled, 60)
     return seen
 

@@ -316,6 +316,16 @@ def test_a_router_that_alone_cannot_reach_etcd_makes_way_for_one_that_can(
     assert cluster.active() == seen.new
 
 
+def test_a_router_that_loses_its_public_cable_alone_makes_way(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.cable_pulled(cluster)
+    measure("clusterd, the public cable of the active router alone is pulled", str(seen))
+    never_two(seen)
+    assert cluster.active() == seen.new
+    assert seen.polls.longest_gap_s < TTL_S + 1
+    told = cluster.etcd.ctl("get", "--prefix", "--print-value-only", "/clusterd/main/events/")
+    assert "switchover" in told
+
+
 def test_traffic_goes_on_while_etcd_is_away_and_a_commit_is_applied_when_it_is_back(
     cluster: LabCluster, measure: Measure
 ) -> None:
