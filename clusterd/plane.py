@@ -12,22 +12,32 @@ from typing import Literal
 
 from clusterd.model import Forwarding, Protocol
 
+HostAddress = IPv4Address | IPv6Address
+
+
+def endpoint(address: HostAddress, port: int) -> str:
+    """Return an address and a port as ipvsadm(8) writes them: a.b.c.d:80 or [2001:db8::1]:80."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ServiceKey:
     """What IPVS knows a virtual service by (ipvsadm(8), -t and -u)."""
 
     protocol: Protocol
-    address: IPv4Address
+    address: HostAddress
     port: int
 
     def __str__(self) -> str:
-        return f"{self.protocol} {self.address}:{self.port}"
+        return f"{self.protocol} {endpoint(self.address, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A virtual service. `persistence_s` 0 is off; `persistence_prefix` is the netmask of clients in bits."""
+    """A virtual service. `persistence_s` 0 is off; `persistence_prefix` is the netmask of clients in bits.
+
+    A service that is not persistent has the prefix 32 here, whatever its family.
+    """
 
     key: ServiceKey
     scheduler: str
@@ -44,16 +54,19 @@ class DestinationKey:
     """A real server's address and port behind one service."""
 
     service: ServiceKey
-    address: IPv4Address
+    address: HostAddress
     port: int
 
     def __str__(self) -> str:
-        return f"{self.service} -> {self.address}:{self.port}"
+        return f"{self.service} -> {endpoint(self.address, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One real server behind a service. A weight of 0 keeps established connections only (ipvsadm(8), -w)."""
+    """One real server behind a service; of the other family only where a tunnel leads to it.
+
+    A weight of 0 keeps established connections only (ipvsadm(8), -w).
+    """
 
     key: DestinationKey
     forwarding: Forwarding
@@ -187,8 +200,7 @@ class SyncDaemon:
         return SyncDaemonKey(self.role)
 
     def __str__(self) -> str:
-        where = f"[{self.group}]" if self.group.version == 6 else str(self.group)
-        return f"sync daemon {self.role} id {self.id} on {self.interface} {where}:{self.port}"
+        return f"sync daemon {self.role} id {self.id} on {self.interface} {endpoint(self.group, self.port)}"
 
 
 Key = ServiceKey | DestinationKey | AddressKey | NetfilterKey | SysctlKey | SyncDaemonKey
@@ -262,7 +274,7 @@ Notice = Removed | Claimed | Answered | LinkChanged
 class Scope:
     """What is ours: services on these VIPs, these addresses, and the sync daemons or not. All else stays."""
 
-    vips: frozenset[IPv4Address] = frozenset()
+    vips: frozenset[HostAddress] = frozenset()
     addresses: frozenset[AddressKey] = frozenset()
     sync: bool = False
 

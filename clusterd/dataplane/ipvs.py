@@ -11,7 +11,7 @@ import struct
 import sys
 from collections.abc import Mapping, Sequence
 from errno import EEXIST, ENOENT, ESRCH
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +19,19 @@ from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.dataplane.genetlink import DUMP, GenericNetlink, attribute, attributes, nested
 from clusterd.model import Forwarding, Protocol
-from clusterd.plane import Destination, DestinationKey, Failure, Item, Key, Operation, Scope, Service, ServiceKey, Verb
+from clusterd.plane import (
+    Destination,
+    DestinationKey,
+    Failure,
+    HostAddress,
+    Item,
+    Key,
+    Operation,
+    Scope,
+    Service,
+    ServiceKey,
+    Verb,
+)
 
 _NEW_SERVICE, _SET_SERVICE, _DEL_SERVICE, _GET_SERVICE, _NEW_DEST, _SET_DEST, _DEL_DEST, _GET_DEST = range(1, 9)
 _CMD_SERVICE, _CMD_DEST = 1, 2
@@ -70,29 +82,43 @@ def _port(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack(">H", value))
 
 
-def _address(kind: int, address: IPv4Address) -> bytes:
+def _address(kind: int, address: HostAddress) -> bytes:
     return attribute(kind, address.packed.ljust(16, b"\0"))  # union nf_inet_addr is always sixteen bytes
+
+
+def _host(data: bytes, family: int) -> HostAddress:
+    return IPv6Address(data[:16]) if family == socket.AF_INET6 else IPv4Address(data[:4])
+
+
+def _family(kind: int, address: HostAddress) -> bytes:
+    return _u16(kind, socket.AF_INET6 if address.version == 6 else socket.AF_INET)
 
 
 def _service_key(key: ServiceKey) -> bytes:
     protocol = _u16(_SVC_PROTOCOL, _PROTOCOLS[key.protocol])
-    return _u16(_SVC_AF, socket.AF_INET) + protocol + _address(_SVC_ADDR, key.address) + _port(_SVC_PORT, key.port)
+    return _family(_SVC_AF, key.address) + protocol + _address(_SVC_ADDR, key.address) + _port(_SVC_PORT, key.port)
 
 
 def _service(service: Service) -> bytes:
     flags = _FLAG_PERSISTENT if service.persistence_s else 0
-    netmask = (0xFFFFFFFF << (32 - service.persistence_prefix)) & 0xFFFFFFFF
     return (
         _service_key(service.key)
         + attribute(_SVC_SCHED, service.scheduler.encode() + b"\0")
         + attribute(_SVC_FLAGS, struct.pack("=II", flags, 0xFFFFFFFF))
         + _u32(_SVC_TIMEOUT, service.persistence_s)
-        + attribute(_SVC_NETMASK, struct.pack(">I", netmask))
+        + attribute(_SVC_NETMASK, _netmask(service))
     )
 
 
+def _netmask(service: Service) -> bytes:
+    """Return a netmask, or for IPv6 the number of its bits (ip_vs_ctl.c, ip_vs_add_service)."""
+    if service.key.address.version == 6:
+        return struct.pack("=I", service.persistence_prefix if service.persistence_s else 128)
+    return struct.pack(">I", (0xFFFFFFFF << (32 - service.persistence_prefix)) & 0xFFFFFFFF)
+
+
 def _destination_key(key: DestinationKey) -> bytes:
-    return _address(_DEST_ADDR, key.address) + _port(_DEST_PORT, key.port) + _u16(_DEST_FAMILY, socket.AF_INET)
+    return _address(_DEST_ADDR, key.address) + _port(_DEST_PORT, key.port) + _family(_DEST_FAMILY, key.address)
 
 
 def _destination(destination: Destination) -> bytes:
@@ -136,7 +162,7 @@ class Ipvs:
         self._netlink.close()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
-        """Return the services on the scope's VIPs with their destinations. IPv6 and firewall marks are others'.
+        """Return the services on the scope's VIPs with their destinations. Firewall marks are others'.
 
         To look again at 10,000 destinations costs seconds over netlink and milliseconds as the kernel's own text, so
         what was read is returned again as long as that has not changed.
@@ -199,19 +225,21 @@ class Ipvs:
 def _decode_service(data: bytes) -> Service | None:
     found = dict(attributes(data))
     (family,) = struct.unpack("=H", found[_SVC_AF])
-    if family != socket.AF_INET or _SVC_FWMARK in found:
+    if _SVC_FWMARK in found:
         return None
     (number,) = struct.unpack("=H", found[_SVC_PROTOCOL])
     protocol = next((name for name, value in _PROTOCOLS.items() if value == number), None)
     if protocol is None:
         return None
-    key = ServiceKey(protocol, IPv4Address(found[_SVC_ADDR][:4]), struct.unpack(">H", found[_SVC_PORT])[0])
+    key = ServiceKey(protocol, _host(found[_SVC_ADDR], family), struct.unpack(">H", found[_SVC_PORT])[0])
     flags, _ = struct.unpack("=II", found[_SVC_FLAGS])
     scheduler = found[_SVC_SCHED].rstrip(b"\0").decode()
     if not flags & _FLAG_PERSISTENT:
         return Service(key, scheduler)
     (netmask,) = struct.unpack(">I", found[_SVC_NETMASK])
-    return Service(key, scheduler, struct.unpack("=I", found[_SVC_TIMEOUT])[0], netmask.bit_count())
+    (bits,) = struct.unpack("=I", found[_SVC_NETMASK])
+    prefix = bits if family == socket.AF_INET6 else netmask.bit_count()
+    return Service(key, scheduler, struct.unpack("=I", found[_SVC_TIMEOUT])[0], prefix)
 
 
 def _decode_destination(service: ServiceKey, data: bytes) -> Destination:
@@ -220,7 +248,8 @@ def _decode_destination(service: ServiceKey, data: bytes) -> Destination:
     (method,) = struct.unpack("=I", found[_DEST_FWD])
     way = _WAYS.get(method & _FORWARDING_MASK, "nat")  # a nat destination on a local address reads back as local
     (weight,) = struct.unpack("=I", found[_DEST_WEIGHT])
-    return Destination(DestinationKey(service, IPv4Address(found[_DEST_ADDR][:4]), port), way, weight)
+    (family,) = struct.unpack("=H", found[_DEST_FAMILY])
+    return Destination(DestinationKey(service, _host(found[_DEST_ADDR], family), port), way, weight)
 
 
 def counters(scope: Scope) -> dict[Key, Counters]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from errno import ENOENT, ESRCH
+from errno import EINVAL, ENOENT, ESRCH
 from ipaddress import IPv4Address
 
 from clusterd.dataplane.lifetime import lifetime_s
@@ -132,6 +132,8 @@ class MemoryPlane:
             return Failure(operation, os.strerror(ESRCH))
         if isinstance(item, Service | Destination) and verb is Verb.SET and item.key not in self.items:
             return Failure(operation, os.strerror(ESRCH if isinstance(item, Service) else ENOENT))
+        if isinstance(item, Destination) and verb is not Verb.DELETE and _mixes_families(item):
+            return Failure(operation, os.strerror(EINVAL))
         if isinstance(item, Sysctl) and item.key not in _KNOWN:
             return Failure(operation, os.strerror(ENOENT))
         if isinstance(item, Address) and verb is not Verb.DELETE:
@@ -149,6 +151,12 @@ class MemoryPlane:
             del self.ends_s[key]
             if self.items.pop(key, None):
                 self._tell(Removed(key))
+
+
+def _mixes_families(destination: Destination) -> bool:
+    """Return whether the kernel would refuse it: only a tunnel carries one family in the other (ip_vs_ctl.c)."""
+    key = destination.key
+    return destination.forwarding != "tunnel" and key.address.version != key.service.address.version
 
 
 def _ours(item: Item, scope: Scope) -> bool:

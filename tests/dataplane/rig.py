@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import Protocol
 
 from clusterd.clock import boottime_s
@@ -42,7 +42,12 @@ WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 FOREIGN = ServiceKey("tcp", IPv4Address("9.9.9.9"), 80)
 VIP = Address("wan", IPv4Interface("1.2.3.1/24"))
 SECOND = Address("wan", IPv4Interface("1.2.3.4/24"))
-SCOPE = Scope(frozenset({WEB.address}), frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}), sync=True)
+WEB6 = ServiceKey("tcp", IPv6Address("2001:db8::1"), 80)
+SCOPE = Scope(
+    frozenset({WEB.address, WEB6.address}),
+    frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}),
+    sync=True,
+)
 
 
 def real(number: int, weight: int = 1, way: Forwarding = "nat", service: ServiceKey = WEB) -> Destination:

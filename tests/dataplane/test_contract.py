@@ -4,7 +4,7 @@ import itertools
 import os
 import select
 from dataclasses import replace
-from errno import ENOENT, ESRCH
+from errno import EINVAL, ENOENT, ESRCH
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
 import pytest
@@ -17,6 +17,7 @@ from clusterd.plane import (
     Answered,
     Claimed,
     Destination,
+    DestinationKey,
     Guard,
     Item,
     LinkChanged,
@@ -26,12 +27,13 @@ from clusterd.plane import (
     Removed,
     Scope,
     Service,
+    ServiceKey,
     SyncDaemon,
     Sysctl,
     Verb,
     plane,
 )
-from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, Rig, do, real, there
+from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, WEB6, Rig, do, real, there
 
 SERVICE = Service(WEB, "wlc")
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
@@ -136,6 +138,53 @@ def test_three_thousand_destinations_go_in_one_batch(rig: Rig) -> None:
     assert there(rig, Destination) == {real(n, 3) for n in range(1, 3001)}
     assert do(rig, Verb.DELETE, *many) == ()
     assert there(rig, Destination) == set()
+
+
+# --- IPv6 ---------------------------------------------------------------------------------------------------------
+
+
+def real6(last: int, weight: int = 1, way: Forwarding = "nat", service: ServiceKey = WEB6) -> Destination:
+    return Destination(DestinationKey(service, IPv6Address(f"2001:db8:0:1::{last}"), 80), way, weight)
+
+
+def test_a_service_of_ipv6_changes_in_place_from_anything_to_anything(rig: Rig) -> None:
+    forms = [
+        Service(WEB6, "wlc"),
+        Service(WEB6, "rr"),
+        Service(WEB6, "rr", 300, 128),
+        Service(WEB6, "rr", 60, 64),
+        Service(WEB6, "sh", 2678400, 1),
+    ]
+    assert do(rig, Verb.ADD, forms[0], real6(1)) == ()
+    for before, after in itertools.permutations(forms, 2):
+        assert do(rig, Verb.SET, before) == ()
+        assert do(rig, Verb.SET, after) == ()
+        assert there(rig) == {after, real6(1)}
+
+
+def test_a_destination_of_ipv6_changes_in_place_from_anything_to_anything(rig: Rig) -> None:
+    forms = [real6(1, weight, way) for weight in (0, 1, 65535) for way in WAYS]
+    assert do(rig, Verb.ADD, Service(WEB6, "wlc"), real6(1), real6(2, 7)) == ()
+    for before, after in itertools.permutations(forms, 2):
+        assert do(rig, Verb.SET, before) == ()
+        assert do(rig, Verb.SET, after) == ()
+        assert there(rig) == {Service(WEB6, "wlc"), after, real6(2, 7)}
+
+
+def test_both_families_live_beside_each_other_and_mix_through_tunnels(rig: Rig) -> None:
+    mixed = (real(1, way="tunnel", service=WEB6), real6(1, way="tunnel", service=WEB))
+    items: set[Item] = {SERVICE, Service(WEB6, "wlc"), real(2), real6(2), *mixed}
+    assert do(rig, Verb.ADD, *sorted(items, key=lambda item: isinstance(item, Destination))) == ()
+    assert there(rig) == items
+    assert do(rig, Verb.DELETE, *mixed, Service(WEB6, "wlc")) == ()
+    assert there(rig) == {SERVICE, real(2)}
+
+
+def test_families_mix_in_no_other_way(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, SERVICE, Service(WEB6, "wlc")) == ()
+    wrong = (real(1, service=WEB6), real6(1, way="direct", service=WEB))
+    assert [failure.reason for failure in do(rig, Verb.ADD, *wrong)] == [os.strerror(EINVAL)] * 2
+    assert there(rig) == {SERVICE, Service(WEB6, "wlc")}
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
