@@ -5,7 +5,7 @@ floating addresses, so that taking over is adding addresses and nothing else.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from clusterd.groups import gateways
 from clusterd.model import Cluster, Sync, Virtual, forwarding
@@ -87,7 +87,8 @@ def netfilter(cluster: Cluster) -> tuple[Netfilter, ...]:
     masquerades = tuple(sorted(Masquerade(m.source, m.interface) for m in cluster.settings.masquerade))
     places: dict[str, set[IPv4Address]] = {}
     for address in floating(cluster):
-        places.setdefault(address.interface, set()).add(address.address.ip)
+        if isinstance(address.address, IPv4Interface):
+            places.setdefault(address.interface, set()).add(address.address.ip)
     guards = tuple(Guard(interface, tuple(sorted(places[interface]))) for interface in sorted(places))
     return (Netfilter(masquerades, guards),) if masquerades or guards else ()
 

@@ -7,7 +7,7 @@ Desired and actual state are the same type, so that their difference is a plan (
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from typing import Literal
 
 from clusterd.model import Forwarding, Protocol
@@ -81,7 +81,7 @@ class AddressKey:
     """A floating address on an interface."""
 
     interface: str
-    address: IPv4Address
+    address: HostAddress
 
     def __str__(self) -> str:
         return f"{self.address} on {self.interface}"
@@ -92,7 +92,7 @@ class Address:
     """A floating address with its network: a VIP or the gateway. Only the active router has it."""
 
     interface: str
-    address: IPv4Interface
+    address: IPv4Interface | IPv6Interface
 
     @property
     def key(self) -> AddressKey:

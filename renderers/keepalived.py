@@ -10,7 +10,7 @@ The limits here are those that `keepalived -t` enforces: it refuses a file in wh
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface
 from itertools import count
 from typing import Any
 
@@ -115,7 +115,7 @@ def _priority(cluster: Cluster, router: str | None, notes: Notes) -> int:
 
 def _instances(cluster: Cluster) -> list[dict[str, object]]:
     """Return what becomes a vrrp_instance: an interface and its floating addresses."""
-    carried: defaultdict[str, list[IPv4Interface]] = defaultdict(list)
+    carried: defaultdict[str, list[IPv4Interface | IPv6Interface]] = defaultdict(list)
     for each in floating(cluster):
         carried[each.interface].append(each.address)
     numbers = (1 + number % ROUTER_IDS for number in count(FIRST_ROUTER_ID - 1))

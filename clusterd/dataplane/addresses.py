@@ -3,19 +3,26 @@
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from errno import EADDRNOTAVAIL, ENODEV, ESRCH
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
-from clusterd.plane import Address, AddressKey, Failure, Item, Key, Operation, Scope, Verb
+from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Operation, Scope, Verb
 
 _ETHERTYPE_ARP = 0x0806
 _ETHERTYPE_IP = 0x0800
+_ETHERTYPE_IPV6 = 0x86DD
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+# The lock says whose it is: looking for duplicates (RFC 4862) would make it wait for a second, or give it up.
+_NODAD = 0x02  # linux/if_addr.h
+_ALL_NODES, _ALL_NODES_MAC = IPv6Address("ff02::1"), b"\x33\x33\x00\x00\x00\x01"
+_ICMPV6, _ADVERTISEMENT, _ROUTER_AND_OVERRIDE, _TARGET_LINK_ADDRESS = 58, 136, 0xA0000000, 2
 _BROADCAST = b"\xff" * 6
 _REQUEST, _REPLY = 1, 2
 _LATE_S = 0.05  # what the election's margin leaves beside the kernel's sweep
@@ -37,11 +44,17 @@ class Addresses:
         found: dict[Key, Item] = {}
         for interface in sorted({key.interface for key in scope.addresses}):
             index = self._index(interface)
-            for answer in self._route.get_addr(family=socket.AF_INET, index=index) if index else ():
-                address = IPv4Interface((answer.get("local") or answer.get("address"), answer["prefixlen"]))
+            for answer in self._present(index, scope) if index else ():
+                plain = str(answer.get("local") or answer.get("address"))
+                address = ip_interface(f"{plain}/{answer['prefixlen']}")
                 if AddressKey(interface, address.ip) in scope.addresses:
                     found[AddressKey(interface, address.ip)] = Address(interface, address)
         return found
+
+    def _present(self, index: int, scope: Scope) -> Iterator[Any]:
+        for version, family in _FAMILIES.items():
+            if any(key.address.version == version for key in scope.addresses):
+                yield from self._route.get_addr(family=family, index=index)
 
     def apply(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
         """Add or remove one address."""
@@ -82,6 +95,7 @@ class Addresses:
             prefixlen=address.address.network.prefixlen,
             valid_lft=lifetime,
             preferred_lft=lifetime,
+            **({"flags": _NODAD} if address.address.version == 6 else {}),
         )
 
     def _delete(self, operation: Operation, address: Address) -> Failure | None:
@@ -130,16 +144,46 @@ class Addresses:
 
 
 def announce(addresses: Iterable[Address]) -> None:
-    """Broadcast each address as ours, as a request and as a reply: some hosts heed only one (RFC 5227, section 3)."""
+    """Tell everybody that each address is ours.
+
+    By ARP as a request and as a reply: some hosts heed only one (RFC 5227, section 3). By neighbour discovery unasked
+    (RFC 4861, section 7.2.6).
+    """
     for address in addresses:
         try:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
                 link.bind((address.interface, 0))
                 mac = link.getsockname()[4]
-                for operation in (_REQUEST, _REPLY):
-                    link.send(gratuitous_arp(mac, address.address.ip, operation))
+                for frame in _announcements(mac, address.address.ip):
+                    link.send(frame)
         except OSError:
             continue  # no such interface, or its link is down: there is nobody to tell
+
+
+def _announcements(mac: bytes, address: HostAddress) -> tuple[bytes, ...]:
+    if isinstance(address, IPv6Address):
+        return (unsolicited_advertisement(mac, address),)
+    return gratuitous_arp(mac, address, _REQUEST), gratuitous_arp(mac, address, _REPLY)
+
+
+def unsolicited_advertisement(mac: bytes, address: IPv6Address) -> bytes:
+    """Return an Ethernet frame in which a router names itself as the owner of its own address (RFC 4861, 4.4)."""
+    option = struct.pack("!BB", _TARGET_LINK_ADDRESS, 1) + mac
+    rest = struct.pack("!I", _ROUTER_AND_OVERRIDE) + address.packed + option
+    length = 4 + len(rest)
+    pseudo = address.packed + _ALL_NODES.packed + struct.pack("!II", length, _ICMPV6)
+    start = struct.pack("!BB", _ADVERTISEMENT, 0)
+    checksum = _internet_checksum(pseudo + start + b"\0\0" + rest)
+    header = struct.pack("!IHBB", 6 << 28, length, _ICMPV6, 255) + address.packed + _ALL_NODES.packed
+    ethernet = _ALL_NODES_MAC + mac + struct.pack("!H", _ETHERTYPE_IPV6)
+    return ethernet + header + start + struct.pack("!H", checksum) + rest
+
+
+def _internet_checksum(data: bytes) -> int:
+    """Return the checksum of RFC 1071 over an even number of bytes."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
 
 
 def gratuitous_arp(mac: bytes, address: IPv4Address, operation: int) -> bytes:

@@ -10,17 +10,17 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from errno import ENOBUFS
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 from clusterd.dataplane.genetlink import attributes
 from clusterd.plane import AddressKey, Answered, Claimed, LinkChanged, Notice, Removed
 
-_ETHERTYPE_ARP = 0x0806
+_ARP_OF_ALL = socket.htons(0x0806)  # of every interface (packet(7))
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _SENDER_AT = 14  # of the sender's protocol address in ARP (RFC 826)
-_GROUPS = 0x1 | 0x10  # linux/rtnetlink.h: links, IPv4 addresses
+_GROUPS = 0x1 | 0x10 | 0x100  # linux/rtnetlink.h: links, IPv4 and IPv6 addresses
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
-_RTM_DELADDR, _IFA_LOCAL = 21, 2
+_RTM_DELADDR, _IFA_ADDRESS, _IFA_LOCAL = 21, 1, 2
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg
 _SIOCGIFFLAGS, _FLAGS = 0x8913, struct.Struct("16sH22x")  # ifreq
@@ -41,11 +41,10 @@ class Listener:
             self._kernel, _LOAD_HALF, 4, [socket.htons(kind) for kind in (_RTM_DELADDR, _RTM_NEWLINK, _RTM_DELLINK)]
         )
         self._kernel.bind((0, _GROUPS))
-        self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+        self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _ARP_OF_ALL)
         self._heeded: frozenset[AddressKey] = frozenset()
         self._hosts: frozenset[IPv4Address] = frozenset()
         self.listen(())
-        self._wire.bind(("", _ETHERTYPE_ARP))
         self.sources = (self._kernel.fileno(), self._wire.fileno())
 
     def close(self) -> None:
@@ -56,7 +55,8 @@ class Listener:
     def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
         """Heed claims to these addresses and what these hosts say from now on, and no others."""
         self._heeded, self._hosts = frozenset(keys), frozenset(hosts)
-        wanted = sorted({int(key.address) for key in self._heeded} | {int(host) for host in self._hosts})
+        ipv4 = {int(key.address) for key in self._heeded if key.address.version == 4}
+        wanted = sorted(ipv4 | {int(host) for host in self._hosts})
         if len(wanted) <= _MOST_ADDRESSES:
             _filter(self._wire, _LOAD_WORD, _SENDER_AT, wanted)
         else:
@@ -86,7 +86,8 @@ class Listener:
                 if kind == _RTM_DELADDR:
                     *_, index = _ADDRESS.unpack_from(data, start + _HEADER.size)
                     found = dict(attributes(data[: start + length], start + _HEADER.size + _ADDRESS.size))
-                    yield Removed(AddressKey(_name(index), IPv4Address(found[_IFA_LOCAL])))
+                    address = ip_address(found.get(_IFA_LOCAL, found[_IFA_ADDRESS]))
+                    yield Removed(AddressKey(_name(index), address))
                 elif kind in (_RTM_NEWLINK, _RTM_DELLINK):
                     yield LinkChanged(_name(_LINK.unpack_from(data, start + _HEADER.size)[2]))
                 start += max(_HEADER.size, (length + 3) & ~3)
@@ -96,9 +97,10 @@ class Listener:
             if len(data) < _ARP.size:
                 continue
             *_, mac, sender, _, _ = _ARP.unpack_from(data)
-            key = AddressKey(interface, IPv4Address(sender))
-            if key.address in self._hosts:
-                yield Answered(key.address)
+            host = IPv4Address(sender)
+            key = AddressKey(interface, host)
+            if host in self._hosts:
+                yield Answered(host)
             if key in self._heeded and mac != _own_mac(interface):
                 yield Claimed(key, mac.hex(":"))
 

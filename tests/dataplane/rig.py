@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Protocol
 
 from clusterd.clock import boottime_s
@@ -42,10 +42,11 @@ WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 FOREIGN = ServiceKey("tcp", IPv4Address("9.9.9.9"), 80)
 VIP = Address("wan", IPv4Interface("1.2.3.1/24"))
 SECOND = Address("wan", IPv4Interface("1.2.3.4/24"))
+VIP6 = Address("wan", IPv6Interface("2001:db8::1/64"))
 WEB6 = ServiceKey("tcp", IPv6Address("2001:db8::1"), 80)
 SCOPE = Scope(
     frozenset({WEB.address, WEB6.address}),
-    frozenset({VIP.key, SECOND.key, AddressKey("away", VIP.address.ip)}),
+    frozenset({VIP.key, SECOND.key, VIP6.key, AddressKey("away", VIP.address.ip)}),
     sync=True,
 )
 
@@ -168,7 +169,8 @@ class KernelRig:
     def meddle(self, notice: Removed | Claimed) -> None:
         address = notice.key.address
         if isinstance(notice, Removed):
-            ip([f"addr del {address}/24 dev {notice.key.interface}"], HERE)
+            prefix = 24 if address.version == 4 else 64
+            ip([f"addr del {address}/{prefix} dev {notice.key.interface}"], HERE)
         else:
             call(THERE, _send, gratuitous_arp(bytes.fromhex(notice.mac.replace(":", "")), IPv4Address(address), 2))
 

@@ -5,7 +5,7 @@ import os
 import select
 from dataclasses import replace
 from errno import EINVAL, ENOENT, ESRCH
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 import pytest
 
@@ -33,7 +33,7 @@ from clusterd.plane import (
     Verb,
     plane,
 )
-from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, WEB, WEB6, Rig, do, real, there
+from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, VIP6, WEB, WEB6, Rig, do, real, there
 
 SERVICE = Service(WEB, "wlc")
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
@@ -178,6 +178,27 @@ def test_both_families_live_beside_each_other_and_mix_through_tunnels(rig: Rig) 
     assert there(rig) == items
     assert do(rig, Verb.DELETE, *mixed, Service(WEB6, "wlc")) == ()
     assert there(rig) == {SERVICE, real(2)}
+
+
+def test_an_address_of_ipv6_lives_as_long_as_its_claim_and_is_renewed(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP6, for_s=1.4) == ()
+    assert there(rig, Address) == {VIP6}
+    rig.wait(0.7)
+    assert rig.plane.renew([VIP6], rig.now_s() + 1.4) == ()
+    rig.wait(0.7)
+    assert there(rig, Address) == {VIP6}
+    rig.wait(0.9)
+    assert there(rig, Address) == set()
+
+
+def test_an_address_of_ipv6_goes_and_that_is_told(rig: Rig) -> None:
+    rig.plane.sources()
+    assert do(rig, Verb.ADD, VIP6, VIP) == ()
+    rig.meddle(Removed(VIP6.key))
+    assert noticed(rig) == [Removed(VIP6.key)]
+    assert do(rig, Verb.ADD, VIP6) == ()
+    assert do(rig, Verb.DELETE, Address("wan", IPv6Interface("2001:db8::1/48"))) == ()
+    assert there(rig, Address) == {VIP}
 
 
 def test_families_mix_in_no_other_way(rig: Rig) -> None:

@@ -18,8 +18,8 @@ from clusterd.dataplane.ipvs import fingerprint
 from clusterd.desired import SYSCTLS
 from clusterd.plan import plan
 from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, SyncDaemon, Sysctl, Verb, plane
-from tests.dataplane.rig import HERE, SECOND, THERE, VIP, WEB, KernelRig, do, real, there
-from tests.lab.namespaces import call, run
+from tests.dataplane.rig import HERE, SECOND, THERE, VIP, VIP6, WEB, KernelRig, do, real, there
+from tests.lab.namespaces import call, ip, run
 
 pytestmark = pytest.mark.lab
 NAT = Netfilter((Masquerade(IPv4Network("192.168.1.0/24"), "wan"),))
@@ -226,6 +226,31 @@ def test_neighbours_hear_each_address_as_request_and_as_reply(kernel: KernelRig)
         target = mac if operation == 2 else bytes(6)
         assert frame[:14] == b"\xff" * 6 + mac + b"\x08\x06"
         assert struct.unpack("!HHBBH6s4s6s4s", frame[14:42]) == (1, 0x0800, 6, 4, operation, mac, ip, target, ip)
+
+
+def test_an_address_of_ipv6_is_no_duplicate_to_wait_for(kernel: KernelRig) -> None:
+    assert do(kernel, Verb.ADD, VIP6) == ()
+    (link,) = json.loads(command("ip", "-j", "-6", "address", "show", "dev", "wan", "to", "2001:db8::/32"))
+    (address,) = link["addr_info"]
+    assert address["nodad"]
+    assert not address.get("tentative")
+    assert address["valid_life_time"] <= 60
+
+
+def test_a_neighbour_heeds_the_unasked_advertisement_of_ipv6(kernel: KernelRig) -> None:
+    ip(
+        ["addr add 2001:db8::2/64 dev peer nodad", "neigh add 2001:db8::1 lladdr 02:00:00:00:00:99 dev peer nud stale"],
+        THERE,
+    )
+    kernel.plane.announce([VIP6])
+    (link,) = json.loads(command("ip", "-j", "link", "show", "dev", "wan"))
+    for _ in range(50):
+        (known,) = json.loads(run(THERE, ("ip", "-j", "neigh", "show", "2001:db8::1")).stdout)
+        if known["lladdr"] == link["address"]:
+            break
+        time.sleep(0.02)
+    assert known["lladdr"] == link["address"]
+    assert "router" in known
 
 
 def test_a_link_that_is_down_is_no_error(kernel: KernelRig) -> None:
