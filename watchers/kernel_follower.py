@@ -68,6 +68,7 @@ class KernelFollower:
     _groups: Mapping[AddressKey, str] = field(default_factory=dict)
     _holdings: dict[str, Holding] = field(default_factory=dict)
     _carried_until_s: float = 0.0
+    _wish: Wanted | None = None  # what was wanted last: to look again costs less than to think again
     _reached: Plane | None = None  # what the kernel was last seen to be as wanted
     _hosts: tuple[IPv4Address, ...] = ()
     _guard: Guard = field(init=False)
@@ -96,13 +97,17 @@ class KernelFollower:
 
     def look(self) -> None:
         """Read the kernel again soon, whatever is known of it."""
-        self._look = self._changed = True
+        self._look = True
         self._begin()
 
     def tick(self) -> None:
         """Do what time asks for: read the kernel back, renew the addresses."""
         now_s = boottime_s()
         self._guard.tick(now_s)
+        if 0 < self._carried_until_s <= now_s:
+            self._carried_until_s = 0.0
+            self._changed = self._look = True
+            self._begin()
         if now_s >= self._look_again_s:
             self._look_again_s = now_s + LOOK_S
             self.look()
@@ -121,7 +126,6 @@ class KernelFollower:
         """Remove a group's floating addresses, ahead of everything else, and read the kernel back."""
         if self._carries:
             self._carried_until_s = boottime_s() + LINGER_S
-            self._look_again_s = min(self._look_again_s, self._carried_until_s)
         holding = self._holding(group)
         others = {address for each in self._holdings.values() if each is not holding for address in each.addresses}
         mine = dict.fromkeys((*holding.addresses, *floating))
@@ -157,10 +161,11 @@ class KernelFollower:
         return self._holdings[group]
 
     def _begin(self) -> None:
-        if not self._changed or self._converging:
+        if not (self._changed or self._look) or self._converging:
             return
-        wanted = self.wanted()
+        wanted = self._wish if self._wish and not self._changed else self.wanted()
         if wanted:
+            self._wish = wanted
             self._changed, self._converging = False, True
             self._scope |= wanted.scope
             self.tasks.spawn(self._converge(wanted))

@@ -60,6 +60,7 @@ class KernelWriter:
         self._make = make
         self._plane: DataPlane | None = None
         self._known: tuple[Scope, Plane] | None = None
+        self._settled: tuple[Plane | None, Plane] = (None, {})  # what was wanted and found when nothing was to be done
 
     async def open(self) -> None:
         """Open the data plane. Raises ApplyError where there is none."""
@@ -98,8 +99,11 @@ class KernelWriter:
         known = self._known
         fresh = known is not None and known[0] == scope and not look
         actual = known[1] if known and fresh else await self.read(scope)
+        if wanted is self._settled[0] and actual == self._settled[1]:
+            return Convergence((), (), (), actual)
         operations = plan(actual, wanted)
         if not operations:
+            self._settled = (wanted, actual)
             return Convergence((), (), (), actual)
         self._known = None
         failures: list[Failure] = []

@@ -3,24 +3,21 @@
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
-from errno import EADDRNOTAVAIL, ENODEV, ESRCH
-from ipaddress import IPv4Address, IPv6Address, ip_interface
-from typing import Any
+from collections.abc import Iterable, Sequence
+from errno import EADDRNOTAVAIL, ESRCH
+from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
+from clusterd.dataplane.lifetimes import Lifetimes
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Operation, Scope, Verb
 
 _ETHERTYPE_ARP = 0x0806
 _ETHERTYPE_IP = 0x0800
 _ETHERTYPE_IPV6 = 0x86DD
-_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-# The lock says whose it is: looking for duplicates (RFC 4862) would make it wait for a second, or give it up.
-_NODAD = 0x02  # linux/if_addr.h
 _ALL_NODES, _ALL_NODES_MAC = IPv6Address("ff02::1"), b"\x33\x33\x00\x00\x00\x01"
 _ICMPV6, _ADVERTISEMENT, _ROUTER_AND_OVERRIDE, _TARGET_LINK_ADDRESS = 58, 136, 0xA0000000, 2
 _BROADCAST = b"\xff" * 6
@@ -34,69 +31,53 @@ class Addresses:
 
     def __init__(self) -> None:
         self._route = IPRoute()
+        self._lifetimes = Lifetimes()
 
     def close(self) -> None:
         """Close the socket; addresses stay for their lifetime."""
         self._route.close()
+        self._lifetimes.close()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return the addresses of the scope that exist."""
         found: dict[Key, Item] = {}
-        for interface in sorted({key.interface for key in scope.addresses}):
-            index = self._index(interface)
-            for answer in self._present(index, scope) if index else ():
-                plain = str(answer.get("local") or answer.get("address"))
-                address = ip_interface(f"{plain}/{answer['prefixlen']}")
-                if AddressKey(interface, address.ip) in scope.addresses:
-                    found[AddressKey(interface, address.ip)] = Address(interface, address)
+        names = {self._index(interface): interface for interface in {key.interface for key in scope.addresses}}
+        for version in sorted({key.address.version for key in scope.addresses}):
+            for index, address in self._lifetimes.present(version):
+                key = AddressKey(names.get(index, ""), address.ip)
+                if key in scope.addresses:
+                    found[key] = Address(key.interface, address)
         return found
 
-    def _present(self, index: int, scope: Scope) -> Iterator[Any]:
-        for version, family in _FAMILIES.items():
-            if any(key.address.version == version for key in scope.addresses):
-                yield from self._route.get_addr(family=family, index=index)
-
-    def apply(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
-        """Add or remove one address."""
-        if operation.verb is Verb.DELETE:
-            return self._delete(operation, address)
-        return self._replace(operation, address, until_s)
+    def apply(self, operations: Sequence[Operation], until_s: float) -> list[Failure]:
+        """Add addresses, all at once, or remove some."""
+        coming = [(each, each.item) for each in operations if isinstance(each.item, Address)]
+        going = [pair for pair in coming if pair[0].verb is Verb.DELETE]
+        failures = [failure for failure in (self._delete(*pair) for pair in going) if failure]
+        return failures + self._give([pair for pair in coming if pair[0].verb is not Verb.DELETE], until_s)
 
     def renew(self, addresses: Iterable[Address], until_s: float) -> list[Failure]:
         """Let existing addresses live until `until_s`."""
         wanted = {address.key: address for address in addresses}
         present = self.read(Scope(addresses=frozenset(wanted)))
-        same = (address for key, address in wanted.items() if present.get(key) == address)
-        results = (self._replace(Operation(Verb.SET, address), address, until_s) for address in same)
-        return [failure for failure in results if failure]
+        same = [address for key, address in wanted.items() if present.get(key) == address]
+        return self._give([(Operation(Verb.SET, address), address) for address in same], until_s)
 
-    def _replace(self, operation: Operation, address: Address, until_s: float) -> Failure | None:
-        index = self._index(address.interface)
-        if not index:
-            return Failure(operation, os.strerror(ENODEV))
+    def _give(self, coming: Sequence[tuple[Operation, Address]], until_s: float) -> list[Failure]:
+        if not coming:
+            return []
+        addresses, refused = [address for _, address in coming], dict[int, int]()
         lifetime = lifetime_s(until_s, boottime_s())  # the clock is read as late as possible, and again afterwards
         while lifetime:
-            try:
-                self._set(index, address, lifetime)
-            except NetlinkError as error:
-                return Failure(operation, os.strerror(error.code))
+            refused = self._lifetimes.give(addresses, lifetime)
             if boottime_s() + lifetime <= until_s + _LATE_S:
-                return None
+                return [Failure(coming[place][0], os.strerror(code)) for place, code in sorted(refused.items())]
             lifetime = lifetime_s(until_s, boottime_s())  # we stood still in between: too much was given
             if not lifetime:
-                self._delete(operation, address)
-        return Failure(operation, _GONE)
-
-    def _set(self, index: int, address: Address, lifetime: int) -> None:
-        self._route.addr(
-            "replace",
-            index=index,
-            address=str(address.address.ip),
-            prefixlen=address.address.network.prefixlen,
-            valid_lft=lifetime,
-            preferred_lft=lifetime,
-            **({"flags": _NODAD} if address.address.version == 6 else {}),
-        )
+                for operation, address in coming:
+                    self._delete(operation, address)
+        why = {place: os.strerror(code) for place, code in refused.items()}
+        return [Failure(operation, why.get(place, _GONE)) for place, (operation, _) in enumerate(coming)]
 
     def _delete(self, operation: Operation, address: Address) -> Failure | None:
         """Remove the address, whatever its prefix is by now."""

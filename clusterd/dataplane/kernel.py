@@ -45,19 +45,19 @@ class Kernel:
         return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
-        """Carry the operations out in their order; those of IPVS that follow each other go together."""
+        """Carry the operations out in their order; those of IPVS, or of addresses, that follow each other together."""
         failures: list[Failure] = []
-        for ipvs, group in groupby(operations, key=lambda operation: isinstance(operation.item, Service | Destination)):
-            if ipvs:
+        for kind, group in groupby(operations, key=_kind):
+            if kind is Service:
                 failures += self._ipvs.apply(list(group))
+            elif kind is Address:
+                failures += self._addresses.apply(list(group), until_s)
             else:
-                failures += filter(None, (self._apply(operation, until_s) for operation in group))
+                failures += filter(None, map(self._apply, group))
         return tuple(failures)
 
-    def _apply(self, operation: Operation, until_s: float) -> Failure | None:
+    def _apply(self, operation: Operation) -> Failure | None:
         match operation.item:
-            case Address() as address:
-                return self._addresses.apply(operation, address, until_s)
             case Netfilter() as table:
                 return netfilter.apply(operation, table)
             case Sysctl() as setting:
@@ -101,3 +101,10 @@ class Kernel:
         self._addresses.close()
         self._sync.close()
         self._listener.close()
+
+
+def _kind(operation: Operation) -> type[Item] | None:
+    """Return what an operation is carried out together with: Service for all of IPVS, Address for addresses."""
+    if isinstance(operation.item, Service | Destination):
+        return Service
+    return Address if isinstance(operation.item, Address) else None

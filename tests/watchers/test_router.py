@@ -203,6 +203,28 @@ async def test_a_router_that_stopped_goes_on_telling_of_its_last_connections(rig
     assert {daemon.role for daemon in rig.items(SyncDaemon)} == {"master", "backup"}
 
 
+async def test_a_router_without_carrier_or_without_neighbours_is_not_ready_and_says_why(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port)
+    base = await rig.commit(text)
+    rig.start()
+    await rig.serving()
+    await rig.told(lambda status: status["ready"])
+    rig.kernel.set_carrier("wan", up=False)
+    status = await rig.told(lambda status: not status["ready"])
+    assert status["not_ready"] == ["wan has no carrier"]
+    rig.kernel.set_carrier("wan", up=True)
+    await rig.told(lambda status: status["ready"])
+    rig.kernel.neighbours = frozenset({IPv4Address("10.9.8.254")})
+    hosts = "  reachability: {hosts: [10.9.8.254], interval_s: 0.1, timeout_s: 0.5}\n"
+    await rig.commit(text.replace("cluster:\n", "cluster:\n" + hosts, 1), base)
+    await rig.told(lambda status: status["applied"] == 2)
+    await asyncio.sleep(1)
+    assert (await rig.status())["ready"]
+    rig.kernel.neighbours = frozenset()
+    status = await rig.told(lambda status: not status["ready"])
+    assert status["not_ready"] == ["10.9.8.254 does not answer"]
+
+
 async def test_an_address_that_somebody_removes_is_back_at_once(rig: Rig) -> None:
     base = await rig.commit(DOCUMENT.format(port=rig.port))
     rig.start()
