@@ -55,7 +55,7 @@ _STATS = (  # by their numbers there, from 1 on: each of 64 bits
 )
 
 _TABLE = Path("/proc/thread-self/net/ip_vs")
-_COUNTS = re.compile(rb" +[0-9]+ +[0-9]+ *$", re.MULTILINE)
+_COUNTED = re.compile(rb"^(  -> \S+ +\S+ +[0-9]+) +[0-9]+ +[0-9]+ *$", re.MULTILINE)
 _LONGEST_TRUST_S = 120.0  # the text does not say everything
 _FLAG_PERSISTENT = 0x1
 _FORWARDING_MASK = 0x7
@@ -147,7 +147,7 @@ def _message(operation: Operation) -> tuple[int, bytes]:
 
 def fingerprint(table: bytes) -> bytes:
     """Return what /proc/net/ip_vs says, less the connections that it counts behind each destination."""
-    return hashlib.blake2b(_COUNTS.sub(b"", table)).digest()
+    return hashlib.blake2b(_COUNTED.sub(rb"\1", table)).digest()
 
 
 class Ipvs:

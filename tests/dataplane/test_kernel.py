@@ -108,6 +108,8 @@ def test_the_text_of_the_table_is_the_same_whatever_connections_there_are() -> N
     assert fingerprint(head + line % (2, 0, 0)) == fingerprint(head + line % (2, 17, 123456))
     assert fingerprint(head + line % (2, 0, 0)) != fingerprint(head + line % (3, 0, 0))
     assert fingerprint(head + line % (2, 0, 0)) != fingerprint(head.replace(b"300", b"301") + line % (2, 0, 0))
+    digits = head.replace(b"FFFFFF00", b"80000000")
+    assert fingerprint(digits) != fingerprint(digits.replace(b"300", b"301"))
 
 
 def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:
