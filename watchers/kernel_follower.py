@@ -22,7 +22,7 @@ from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
-LOOK_S = 10.0  # the kernel is read back so often even when nothing happens
+LOOK_S = 8.0  # the kernel is read back so often even when nothing happens
 RETRY_S = 1.0  # after the kernel refused something
 MOST_TOLD = 10  # operations in one event
 LINGER_S = 3.0  # a connection is told to the others within two seconds (ip_vs_sync.c, IPVS_SYNC_FLUSH_TIME)
