@@ -54,6 +54,7 @@ class Router(Process):
     _questions: int = 0
     _stream: int = 0
     _read: int = 0  # how much of etcd's history it has read
+    _inbox: list[News] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.parts = {group: Part(self, group) for group in self.etcd.groups}
@@ -66,6 +67,7 @@ class Router(Process):
     def start(self) -> None:
         """Begin, or begin again: go on with the lease from before if it still lives."""
         self.begin()
+        self._inbox = []
         for part in self.parts.values():
             part.begin()
         self.tell(self.configured)
@@ -214,11 +216,16 @@ class Router(Process):
                 self.world.after(0.3, arrive)
                 return
             news, self._read = self.etcd.history[self._read :], len(self.etcd.history)
-            for each in news:
-                if each.router in ("", self.name):
-                    self.bound(partial(self.elect, each.group, each.event))()
+            self._inbox += [each for each in news if each.router in ("", self.name)]
+            self.bound(self._drain)()
 
         self.world.after(self.world.delay_s(), arrive)
+
+    def _drain(self) -> None:
+        """Read what the stream brought, in its order, however long the process stood still."""
+        inbox, self._inbox = self._inbox, []
+        for news in inbox:
+            self.elect(news.group, news.event)
 
     def _claim(self, group: str, lease_id: int) -> None:
         def work() -> tuple[LockSeen | None, list[News]]:
