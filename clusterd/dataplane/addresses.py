@@ -63,6 +63,12 @@ class Addresses:
         same = [address for key, address in wanted.items() if present.get(key) == address]
         return self._give([(Operation(Verb.SET, address), address) for address in same], until_s)
 
+    def announce(self, addresses: Iterable[Address]) -> None:
+        """Tell everybody of those that the kernel has."""
+        wanted = {address.key: address for address in addresses}
+        present = self.read(Scope(addresses=frozenset(wanted)))
+        tell(address for key, address in wanted.items() if key in present)
+
     def _give(self, coming: Sequence[tuple[Operation, Address]], until_s: float) -> list[Failure]:
         if not coming:
             return []
@@ -124,7 +130,7 @@ class Addresses:
             return 0
 
 
-def announce(addresses: Iterable[Address]) -> None:
+def tell(addresses: Iterable[Address]) -> None:
     """Tell everybody that each address is ours.
 
     By ARP as a request and as a reply: some hosts heed only one (RFC 5227, section 3). By neighbour discovery unasked

@@ -32,7 +32,11 @@ class DataPlane(Protocol):
         ...
 
     def announce(self, addresses: Iterable[Address]) -> None:
-        """Tell the neighbours that the addresses are here (gratuitous ARP, RFC 5227, section 3); loss is no error."""
+        """Tell the neighbours of those addresses that are here (gratuitous ARP, RFC 5227, section 3); loss is no error.
+
+        What the kernel no longer has is not announced: whoever stood still for a while may not know that its time is
+        over, and would take the address's packets from the one that has it now.
+        """
         ...
 
     def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:

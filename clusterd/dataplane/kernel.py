@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 from itertools import groupby
 
-from clusterd.dataplane import addresses, netfilter, sysctl
+from clusterd.dataplane import netfilter, sysctl
 from clusterd.dataplane.addresses import Addresses
 from clusterd.dataplane.ipvs import Ipvs
 from clusterd.dataplane.listening import Listener
@@ -71,9 +71,9 @@ class Kernel:
         """Let existing addresses live until `until_s`."""
         return tuple(self._addresses.renew(addresses, until_s))
 
-    def announce(self, wanted: Iterable[Address]) -> None:
-        """Tell the neighbours."""
-        addresses.announce(wanted)
+    def announce(self, addresses: Iterable[Address]) -> None:
+        """Tell the neighbours of those that are there."""
+        self._addresses.announce(addresses)
 
     def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
         """Heed claims to these addresses, and what these hosts say."""

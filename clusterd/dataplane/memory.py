@@ -69,8 +69,9 @@ class MemoryPlane:
         return tuple(failure for failure in failures if failure)
 
     def announce(self, addresses: Iterable[Address]) -> None:
-        """Remember what was announced."""
-        self.announced += addresses
+        """Remember what was announced, of what is there."""
+        self._sweep()
+        self.announced += [address for address in addresses if address.key in self.items]
 
     def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
         """Heed claims to these addresses, and what these hosts say."""

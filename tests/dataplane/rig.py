@@ -25,6 +25,7 @@ from clusterd.plane import (
     Destination,
     DestinationKey,
     Failure,
+    HostAddress,
     Item,
     Key,
     Notice,
@@ -71,6 +72,9 @@ class Rig(Protocol):
     def plug(self, cable: bool) -> None:
         """Plug the cable of ``wan`` in, or pull it."""
 
+    def announced(self, addresses: Iterable[Address]) -> set[HostAddress]:
+        """Let these be announced, and return which of them the neighbour heard of."""
+
     def live(self, host: IPv4Address) -> None:
         """Let a host live beside us on ``wan``, in a network in which we are, too."""
 
@@ -93,6 +97,11 @@ class MemoryRig:
 
     def plug(self, cable: bool) -> None:
         self._memory.set_carrier("wan", cable)
+
+    def announced(self, addresses: Iterable[Address]) -> set[HostAddress]:
+        self._memory.announced.clear()
+        self.plane.announce(addresses)
+        return {address.address.ip for address in self._memory.announced}
 
     def live(self, host: IPv4Address) -> None:
         self._memory.neighbours |= {host}
@@ -162,6 +171,19 @@ class KernelRig:
     def plug(self, cable: bool) -> None:
         ip([f"link set peer {'up' if cable else 'down'}"], THERE)
 
+    def announced(self, addresses: Iterable[Address]) -> set[HostAddress]:
+        with call(THERE, _listening) as wire:
+            self.plane.announce(addresses)
+            heard: set[HostAddress] = set()
+            for _ in range(100):
+                try:
+                    frame = wire.recv(2048)
+                except TimeoutError:
+                    break
+                if frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42]:
+                    heard.add(IPv4Address(frame[28:32]))
+        return heard
+
     def live(self, host: IPv4Address) -> None:
         ip([f"addr add {host}/24 dev peer"], THERE)
         ip([f"addr add {host + 1}/24 dev wan"], HERE)
@@ -177,6 +199,13 @@ class KernelRig:
     def close(self) -> None:
         self.plane.close()
         ip([f"netns del {HERE}", f"netns del {THERE}"])
+
+
+def _listening() -> socket.socket:
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+    wire.bind(("peer", 0))
+    wire.settimeout(0.3)
+    return wire
 
 
 def _send(frame: bytes) -> None:

@@ -119,6 +119,15 @@ def test_others_services_and_addresses_are_neither_seen_nor_touched(rig: Rig) ->
     assert left == set(theirs)
 
 
+def test_an_address_is_announced_only_while_the_kernel_has_it(rig: Rig) -> None:
+    assert do(rig, Verb.ADD, VIP, for_s=1.5) == ()
+    assert do(rig, Verb.ADD, SECOND) == ()
+    assert rig.announced([VIP, SECOND]) == {VIP.address.ip, SECOND.address.ip}
+    rig.wait(2)
+    assert rig.announced([VIP, SECOND]) == {SECOND.address.ip}
+    assert rig.announced([VIP]) == set()
+
+
 def test_a_whole_plan_makes_the_plane_what_is_desired_and_back(rig: Rig) -> None:
     empty = rig.plane.read(SCOPE)
     wanted = plane(*SYSCTLS, NAT, SERVICE, real(1, 3), real(2, 0, "direct"), VIP, SECOND, BACKUP)
