@@ -148,8 +148,8 @@ class Elections:
     async def hand_over(self) -> None:
         """Give the locks away, once the addresses are gone, and take our own keys along."""
         tokens = {group: state.token for group, state in self._states.items() if state.token}
+        self._lease_file.unlink(missing_ok=True)  # before: who is started again while this is on its way must not act
         await self._deeds.hand_over(tokens, self.own.lease_id)
-        self._lease_file.unlink(missing_ok=True)
 
     async def _inherit(self) -> int:
         """Return the lease that this router had before it was restarted, if it still lives; else 0.
@@ -247,10 +247,10 @@ class Elections:
         before = self._states[group]
         after, actions = election.step(before, event, boottime_s())
         self._states[group] = after
+        if (group == DEFAULT_GROUP and after.lease_id != before.lease_id) or _gives(before) != _gives(after):
+            self._remember_lease()
         for action in actions:
             self._tasks.spawn(self._deeds.do(group, action, after, self._orders.get(group)))
-        if group == DEFAULT_GROUP and after.lease_id != before.lease_id:
-            self._tasks.spawn(self._remember_lease(after.lease_id))
         if after.acting != before.acting:
             self._deeds.role_changed(group, after)
             self._since[group] = _utc()
@@ -259,11 +259,24 @@ class Elections:
             self._leaving.discard(group)
             del self._states[group]
 
-    async def _remember_lease(self, lease_id: int) -> None:
+    def _remember_lease(self) -> None:
+        """Keep the lease for whoever is started next, but never while a lock is given away under it.
+
+        Its deletion may be on its way when the next one goes on with the lease, and would take the lock from under it.
+        So the file is gone before anything is sent.
+        """
+        if any(map(_gives, self._states.values())):
+            self._lease_file.unlink(missing_ok=True)
+        else:
+            self._tasks.spawn(self._write_lease(self.own.lease_id))
+
+    async def _write_lease(self, lease_id: int) -> None:
         try:
             await asyncio.to_thread(write_atomically, self._lease_file, f"{lease_id}\n", 0o600)
         except OSError as error:
             log.warning("%s: %s", self._lease_file, error)
+        if self.own.stopping or any(map(_gives, self._states.values())):
+            self._lease_file.unlink(missing_ok=True)
 
     def _refreshing(self) -> tuple[int, float]:
         beat = self._beat
@@ -279,6 +292,11 @@ def _configured(cluster: Cluster, group: str) -> Configured:
         preempt_after_s=settings.preempt_after_s,
         fast=Fast(fast.interval_ms / 1000, fast.misses) if fast else None,
     )
+
+
+def _gives(state: State) -> bool:
+    """Return whether a lock is ours only until it is given away."""
+    return state.token != 0 and state.token == state.hand_over.given_up
 
 
 def _with(known: Locks, news: Locks) -> Locks:

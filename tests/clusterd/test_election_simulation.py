@@ -32,6 +32,7 @@ from clusterd.election import (
     promises,
 )
 from tests.clusterd.simulation import router, scenario, stories
+from tests.clusterd.simulation.part import Part
 from tests.clusterd.simulation.world import Violation
 from watchers.asking import Asking
 from watchers.envelope import Reply
@@ -193,6 +194,10 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
     "lifetimes are rounded up": (changed("lifetime_s", lambda _: rounds_up, lifetime), ()),
     "the lock goes before the addresses": (changed("stop", gives_the_lock_away_first, router.Router), ()),
     "whoever hands over may act again": (on_event(acts_again), ORDERS),
+    "a restart goes on with a lock that is being given away": (
+        lambda patch: patch.setattr(Part, "gives", False),
+        (scenario.stop, scenario.kill, scenario.order_a_switchover),
+    ),
     "the lock is given away before the kernel is clear": (changed("give", needs_no_clear_kernel), ORDERS),
     "nobody claims again after a refusal": (on_event(never_claims_again), ()),
 }

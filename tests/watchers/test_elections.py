@@ -168,6 +168,19 @@ async def test_a_switchover_key_moves_the_group_and_expires_without_a_trace(pair
     assert pair.r2.elections.active
 
 
+async def test_the_lease_on_disk_is_gone_while_a_lock_is_given_away_and_back_afterwards(
+    pair: Pair, tmp_path: Path
+) -> None:
+    await pair.start()
+    file = tmp_path / "r1"
+    await until(file.exists)
+    pair.r1.elections.take(About("default", election.Switchover("r2", pair.r1.elections.own.token)))
+    assert not file.exists()
+    await until(lambda: not pair.r1.elections.own.token)
+    await until(file.exists)
+    assert int(file.read_text()) == pair.r1.elections.own.lease_id
+
+
 async def test_an_unreadable_order_moves_nothing(pair: Pair) -> None:
     await pair.start()
     await pair.store.transact([], [Put(KEYS.switchover(), b"go away")])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from clusterd import election
 from clusterd.dataplane import lifetime
 from clusterd.election import Action, Cleared, Event, State
+from clusterd.election.hand_over import given_up
 from tests.clusterd.simulation.world import Violation
 from watchers.asking import Asking
 from watchers.renewal import Renewal
@@ -33,6 +34,11 @@ class Part:
     @property
     def has_addresses(self) -> bool:
         return self.gone_s > self.router.world.now_s
+
+    @property
+    def gives(self) -> bool:
+        """Whether the lock is ours only until it is given away: a restart must not go on with it."""
+        return given_up(self.state)
 
     @property
     def others(self) -> "list[Part]":

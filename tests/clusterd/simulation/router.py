@@ -123,12 +123,17 @@ class Router(Process):
         before = self.own.lease_id
         for group in self.parts:
             self.elect(group, event)
-        if self.own.lease_id != before:
+        if self.own.lease_id != before and not any(part.gives for part in self.parts.values()):
             self.lease_on_disk = self.own.lease_id
 
     def elect(self, group: str, event: Event) -> None:
         """Decide, and do what is to be done."""
-        for action in self.parts[group].step(event):
+        before = self.parts[group].gives
+        actions = self.parts[group].step(event)
+        if self.parts[group].gives != before:
+            gives = any(part.gives for part in self.parts.values())
+            self.lease_on_disk = 0 if gives else self.own.lease_id
+        for action in actions:
             self._do(group, action)
 
     def _do(self, group: str, action: Action) -> None:
