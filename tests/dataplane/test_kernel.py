@@ -220,6 +220,7 @@ def test_neighbours_hear_each_address_as_request_and_as_reply(kernel: KernelRig)
     (link,) = json.loads(command("ip", "-j", "link", "show", "dev", "wan"))
     mac = bytes.fromhex(link["address"].replace(":", ""))
     nowhere = Address("away", IPv4Interface("9.9.9.9/24"))
+    assert do(kernel, Verb.ADD, VIP, SECOND) == ()
     with listening() as wire:
         kernel.plane.announce([VIP, nowhere, SECOND])
         frames = [wire.recv(2000) for _ in range(4)]
@@ -245,6 +246,7 @@ def test_a_neighbour_heeds_the_unasked_advertisement_of_ipv6(kernel: KernelRig) 
         ["addr add 2001:db8::2/64 dev peer nodad", "neigh add 2001:db8::1 lladdr 02:00:00:00:00:99 dev peer nud stale"],
         THERE,
     )
+    assert do(kernel, Verb.ADD, VIP6) == ()
     kernel.plane.announce([VIP6])
     (link,) = json.loads(command("ip", "-j", "link", "show", "dev", "wan"))
     for _ in range(50):
@@ -257,5 +259,6 @@ def test_a_neighbour_heeds_the_unasked_advertisement_of_ipv6(kernel: KernelRig) 
 
 
 def test_a_link_that_is_down_is_no_error(kernel: KernelRig) -> None:
+    assert do(kernel, Verb.ADD, VIP) == ()
     command("ip", "link", "set", "wan", "down")
     kernel.plane.announce([VIP])
