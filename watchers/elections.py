@@ -85,6 +85,7 @@ class Elections:
         self._orders: Mapping[str, Switchover] = {}
         self._paused = False
         self._lease_file = Path()
+        self._writing = asyncio.Lock()
         self._beat = Cluster().settings.heartbeat
         self._peers = Peers(me, lambda group, event: put(About(group, event)))
         takeovers = Takeovers(me, store, keys, events)
@@ -157,7 +158,7 @@ class Elections:
         Whoever restarts quickly enough goes on as if nothing had happened: the locks are still its own.
         """
         try:
-            lease_id = int(self._lease_file.read_text())
+            lease_id, *tokens = map(int, self._lease_file.read_text().split())
             async with asyncio.timeout(FIRST_READ_S):
                 lease = await self._store.refresh(lease_id)
                 locks = await feeds.read_locks(self._store, self._keys)
@@ -165,6 +166,7 @@ class Elections:
             return 0
         if lease.ttl_s <= 0:
             return 0
+        self._states = {group: replace(state, acted=frozenset(tokens)) for group, state in self._states.items()}
         log.info("going on with lease %x from before the restart", lease_id)
         self.take(election.LeaseSeen(lease_id, lease.ttl_s, lease.sent_s, granted=True))
         self.take(locks)
@@ -247,7 +249,8 @@ class Elections:
         before = self._states[group]
         after, actions = election.step(before, event, boottime_s())
         self._states[group] = after
-        if (group == DEFAULT_GROUP and after.lease_id != before.lease_id) or _gives(before) != _gives(after):
+        kept = (after.acting, after.lease_id, _gives(after))
+        if kept != (before.acting, before.lease_id, _gives(before)):
             self._remember_lease()
         for action in actions:
             self._tasks.spawn(self._deeds.do(group, action, after, self._orders.get(group)))
@@ -268,11 +271,15 @@ class Elections:
         if any(map(_gives, self._states.values())):
             self._lease_file.unlink(missing_ok=True)
         else:
-            self._tasks.spawn(self._write_lease(self.own.lease_id))
+            tokens = [state.token for state in self._states.values() if state.acting]
+            self._tasks.spawn(self._write_lease([self.own.lease_id, *tokens]))
 
-    async def _write_lease(self, lease_id: int) -> None:
+    async def _write_lease(self, numbers: list[int]) -> None:
+        """Write the lease, and the tokens for which we act: who goes on with other ones may have promised something."""
         try:
-            await asyncio.to_thread(write_atomically, self._lease_file, f"{lease_id}\n", 0o600)
+            async with self._writing:
+                text = " ".join(map(str, numbers)) + "\n"
+                await asyncio.to_thread(write_atomically, self._lease_file, text, 0o600)
         except OSError as error:
             log.warning("%s: %s", self._lease_file, error)
         if self.own.stopping or any(map(_gives, self._states.values())):

@@ -32,9 +32,9 @@ from clusterd.election.values import (
 MARGIN_S = 0.3
 
 
-def start(me: str, ttl_s: float, now_s: float) -> State:
-    """Return the state of a router that has just started."""
-    return State(me, ttl_s=ttl_s, started_s=now_s, claim_again_s=now_s + promise_s(ttl_s))
+def start(me: str, ttl_s: float, now_s: float, acted: frozenset[int] = frozenset()) -> State:
+    """Return the state of a router that has just started, and that acted for locks of these tokens before that."""
+    return State(me, ttl_s=ttl_s, started_s=now_s, claim_again_s=now_s + promise_s(ttl_s), acted=acted)
 
 
 def active_until(state: State) -> float:
@@ -58,7 +58,7 @@ def step(state: State, event: Event, now_s: float) -> Step:
     """
     state, actions = _take(state, event, now_s)
     state = obey(state)
-    acting = _claim_until(state) > now_s >= state.promised_until_s
+    acting = _claim_until(state) > now_s >= state.promised_until_s and _unbound(state, now_s)
     if acting != state.acting or (not acting and state.peers_until_s > NEVER):
         state = _acting(state, acting)
     if isinstance(event, Tick):
@@ -67,6 +67,14 @@ def step(state: State, event: Event, now_s: float) -> Step:
             actions += more
     state, claimed = claim(state, now_s)
     return state, actions + claimed
+
+
+def _unbound(state: State, now_s: float) -> bool:
+    """Return whether no promise from before a restart can bind us.
+
+    Who acted for a lock had promised nothing. A lock that is ours without that was won by a claim of long ago.
+    """
+    return state.acting or state.token in state.acted or now_s >= state.started_s + promise_s(state.ttl_s)
 
 
 def _acting(state: State, acting: bool) -> State:

@@ -79,6 +79,7 @@ class State:
     free_since_s: float = FOREVER
     claiming: bool = False
     started_s: float = NEVER
+    acted: frozenset[int] = frozenset()  # the tokens for which we acted before we were started again
     claim_again_s: float = NEVER
     acting: bool = False  # we were active when we last looked: only such a router may go on by promises
     peers_until_s: float = NEVER

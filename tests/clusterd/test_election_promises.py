@@ -21,6 +21,7 @@ from clusterd.election import (
     Tick,
     active_until,
     promise_s,
+    start,
     step,
 )
 from clusterd.election.machine import MARGIN_S
@@ -90,6 +91,7 @@ def test_a_restarted_router_waits_as_its_configuration_says_which_it_may_learn_l
 
 def test_a_restarted_holder_goes_on_without_waiting() -> None:
     router = Router()
+    router.state = replace(router.state, acted=frozenset({6}))
     router.take(LeaseSeen(LEASE, TTL_S, 0.1, granted=True), 0.1)
     router.take(LockSeen(6, "r1", 6, LEASE), 0.1)
     assert router.state.acting
@@ -195,3 +197,13 @@ def test_a_tick_alone_changes_nothing_on_a_quiet_day() -> None:
 def test_the_first_state_knows_nothing_and_may_do_nothing() -> None:
     assert active_until(State("r1")) == -math.inf
     assert step(State("r1"), Tick(), 0.0) == (State("r1"), ())
+
+
+def test_a_lock_that_a_restart_finds_is_acted_for_at_once_only_by_who_acted_for_it_before() -> None:
+    for acted, at_s in ((frozenset({6}), 10.0), (frozenset({5}), 10.0 + promise_s(TTL_S))):
+        router = Router()
+        router.state = replace(start("r1", TTL_S, 10.0, acted), members=(ME, OTHER))
+        router.take(LeaseSeen(LEASE, TTL_S, 10.0, granted=True), 10.0)
+        router.take(LockSeen(6, "r1", 6, LEASE), 10.0)
+        assert router.state.acting == (at_s == 10.0)
+        assert router.active(at_s)

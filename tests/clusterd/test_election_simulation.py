@@ -182,7 +182,7 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
     "the lock of an older lease is its own": (on_event(takes_any_lock_of_its_name_for_its_own), ()),
     "a promise is forgotten": (on_event(forgets_what_it_promised), CUTS_AND_PAUSES),
     "a restart forgets its promise": (
-        changed("start", lambda _: lambda me, ttl_s, now_s: State(me, ttl_s=ttl_s), election),
+        changed("start", lambda _: lambda me, ttl_s, now_s, acted: State(me, ttl_s=ttl_s, acted=acted), election),
         CUTS_AND_RESTARTS,
     ),
     "a promise is shorter than was asked": (

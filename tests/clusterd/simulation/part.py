@@ -53,7 +53,10 @@ class Part:
     def begin(self) -> None:
         """Be born with the process."""
         self.asking, self._renewing, self._renewal = Asking(), False, Renewal()
-        self.state = election.start(self.router.name, self.router.configured.ttl_s, self.router.world.now_s)
+        router = self.router
+        self.state = election.start(
+            router.name, router.configured.ttl_s, router.world.now_s, frozenset(router.tokens_on_disk)
+        )
 
     def step(self, event: Event) -> tuple[Action, ...]:
         """Decide; see to it that the kernel follows; return what else is to be done."""

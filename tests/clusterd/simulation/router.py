@@ -1,7 +1,7 @@
 """A router in the simulation: the real elections, in loops shaped like those of the router service.
 
 process   parts, loops, what waits to be read    lost by a restart, stands still while paused
-disk      the lease's number, the configuration  survives a restart
+disk      the lease's number, the tokens for which it acted, the configuration: survives a restart
 """
 
 from dataclasses import dataclass, field
@@ -50,6 +50,7 @@ class Router(Process):
     configured: Configured = field(default_factory=lambda: Configured((), "failsafe", 3.0))
     others: dict[str, "Router"] = field(default_factory=dict)
     lease_on_disk: int = 0
+    tokens_on_disk: set[int] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     _questions: int = 0
     _stream: int = 0
@@ -130,6 +131,8 @@ class Router(Process):
         """Decide, and do what is to be done."""
         before = self.parts[group].gives
         actions = self.parts[group].step(event)
+        if self.parts[group].state.acting:
+            self.tokens_on_disk.add(self.parts[group].state.token)
         if self.parts[group].gives != before:
             gives = any(part.gives for part in self.parts.values())
             self.lease_on_disk = 0 if gives else self.own.lease_id
