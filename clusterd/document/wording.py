@@ -17,6 +17,8 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z0-9_.-]+$": "the name of an interface has letters, digits, _, . and -",
     r"^/[!-~]*$": "a path begins with / and has no blanks; what is not ASCII is written %XX",
     r"^[A-Za-z0-9_.:\[\]-]+$": "a host is a name or an address, without blanks",
+    r"^[^\x00-\x1f\x7f]*$": "an argument has no control characters",
+    r"^[a-z_][a-z0-9_-]*$": "a user is a name of small letters, digits, _ and -, and does not begin with a digit",
 }
 
 _EXPECTED: Mapping[str, str] = {
