@@ -113,11 +113,11 @@ class Masquerade:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Guard:
-    """Packets for these floating addresses, coming in where the addresses live, are never passed on.
+    """Packets for these floating addresses, coming in where the addresses live, are not tracked while we lack them.
 
-    Whoever sent them there has not heard yet that the address moved. Passing them on would make connection tracking
-    remember a connection that there is not; when the client uses its port again and this router has the address then,
-    IPVS takes the new connection for that one and drops its first packet, which costs the client a second
+    Whoever sent them here has not heard yet that the address moved, so they are passed on. Tracked, they would leave a
+    connection behind that there is not; when the client uses its port again and this router has the address then, IPVS
+    takes the new connection for that one and drops its first packet, which costs the client a second
     (ip_vs_core.c, ip_vs_in_hook: conn_reuse_mode).
     """
 
@@ -145,7 +145,7 @@ class Netfilter:
 
     def __str__(self) -> str:
         rules = [f"masquerade {m.source} out {m.interface}" for m in self.masquerades]
-        rules += [f"guard {len(g.addresses)} floating addresses on {g.interface}" for g in self.guards]
+        rules += [f"{len(g.addresses)} floating addresses on {g.interface} untracked elsewhere" for g in self.guards]
         return f"nft table: {', '.join(rules) or 'empty'}{'' if self.intact else ' and foreign content'}"
 
 

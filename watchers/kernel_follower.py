@@ -131,7 +131,8 @@ class KernelFollower:
         mine = dict.fromkeys((*holding.addresses, *floating))
         self._round += 1
         holding.let_go(tuple(address for address in mine if address not in others), self._round)
-        self.look()
+        self._look = True
+        self.changed()
 
     def clear_of(self, group: str) -> bool:
         """Return whether a reading since they were let go showed no address that could be of this group."""

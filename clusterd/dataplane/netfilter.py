@@ -18,7 +18,7 @@ _TIMEOUT_S = 10
 _TABLE: dict[str, Any] = {"family": "ip", "name": TABLE}
 _ABOUT = {"family": "ip", "table": TABLE}
 _CHAINS = [
-    _ABOUT | {"name": "forward", "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"},
+    _ABOUT | {"name": "prerouting", "type": "filter", "hook": "prerouting", "prio": -300, "policy": "accept"},
     _ABOUT | {"name": "postrouting", "type": "nat", "hook": "postrouting", "prio": 100, "policy": "accept"},  # srcnat
 ]
 
@@ -66,7 +66,7 @@ def decode(objects: Sequence[dict[str, Any]]) -> Netfilter:
 
 def _rule(rule: Masquerade | Guard) -> dict[str, Any]:
     if isinstance(rule, Guard):
-        return _ABOUT | {"chain": "forward", "expr": _guarding(rule)}
+        return _ABOUT | {"chain": "prerouting", "expr": _guarding(rule)}
     return _ABOUT | {"chain": "postrouting", "expr": _masquerading(rule)}
 
 
@@ -74,7 +74,7 @@ def _read(rule: Any) -> Masquerade | Guard | None:
     """Return what would be written as this rule, if anything would."""
     try:
         rule = rule | {"expr": _in_order(rule["expr"])}
-        of_chain = _guard if rule["chain"] == "forward" else _masquerade
+        of_chain = _guard if rule["chain"] == "prerouting" else _masquerade
         found: Masquerade | Guard = of_chain(rule["expr"])
         written = _rule(found)
     except (LookupError, TypeError, ValueError):
@@ -102,7 +102,8 @@ def _guarding(guard: Guard) -> list[dict[str, Any]]:
                 "right": {"set": addresses} if len(addresses) > 1 else addresses[0],
             }
         },
-        {"drop": None},
+        {"match": {"op": "!=", "left": {"fib": {"result": "type", "flags": ["daddr"]}}, "right": "local"}},
+        {"notrack": None},
     ]
 
 

@@ -198,7 +198,7 @@ def test_masquerading_and_the_guarding_of_floating_addresses_are_one_sorted_tabl
     rules = [{"source": "10.2.0.0/16", "interface": "eth0"}, {"source": "10.1.0.0/16", "interface": "eth0"}]
     assert of(Netfilter, cluster({"masquerade": rules}), {}) == [
         "nft table: masquerade 10.1.0.0/16 out eth0, masquerade 10.2.0.0/16 out eth0, "
-        "guard 1 floating addresses on eth0"
+        "1 floating addresses on eth0 untracked elsewhere"
     ]
     assert of(Netfilter, Cluster(), {}) == []
 

@@ -63,7 +63,7 @@ def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilte
 @settings(deadline=None)
 @given(JSON)
 def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
-    for chain in ("forward", "postrouting"):
+    for chain in ("prerouting", "postrouting"):
         rule = {"rule": {"family": "ip", "table": "clusterd", "chain": chain, "expr": expressions}}
         assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, ONE.guards, intact=False)
 

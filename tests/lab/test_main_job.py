@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 
@@ -68,16 +69,23 @@ def test_200_requests_are_spread_by_weight_over_the_real_servers(cluster: LabClu
 def test_status_on_a_routers_host_tells_of_routers_servers_and_connections(cluster: LabCluster) -> None:
     router = cluster.active()
     run_dir = cluster.environment(router)["CLUSTERD_RUN_DIR"]
-    asked = cluster.clusterd("status", "--json", env={"CLUSTERD_RUN_DIR": run_dir})
-    assert asked.returncode == 0, asked.stderr
-    told = json.loads(asked.stdout)
+
+    def status() -> Any:
+        asked = cluster.clusterd("status", "--json", env={"CLUSTERD_RUN_DIR": run_dir})
+        assert asked.returncode == 0, asked.stderr
+        return json.loads(asked.stdout)
+
+    # the kernel sums its counters up every two seconds
+    wait_for(
+        "connections are counted", lambda: status()["virtuals"][0]["counters"]["connections"] >= 200, 10, step_s=0.5
+    )
+    told = status()
     roles = {one["name"]: one["role"] for one in told["routers"]}
     assert roles == {name: "active" if name == router else "backup" for name in ROUTERS}
     assert all(0 < one["lease_left_s"] <= TTL_S for one in told["routers"])
     (web,) = told["virtuals"]
     assert [(one["state"], one["effective_weight"]) for one in web["servers"]] == [("up", 2), ("up", 1), ("up", 1)]
     assert told["counted_by"] == router
-    assert web["counters"]["connections"] >= 200
     assert sum(one["counters"]["connections"] for one in web["servers"]) == web["counters"]["connections"]
     assert (told["alarms"], told["converged"]) == ([], True)
 
@@ -240,18 +248,16 @@ def test_a_stopped_web_server_leaves_the_pool_and_comes_back_with_its_reason_tol
     assert polls.between(returned_s + 0.5, time.monotonic()).by_server["rs1"] > 0
 
 
-def test_a_router_passes_nothing_on_for_an_address_that_it_does_not_have(cluster: LabCluster) -> None:
+def test_a_router_does_not_remember_what_it_passes_on_for_an_address_that_it_does_not_have(cluster: LabCluster) -> None:
     backup, port = cluster.backup(), 40123
     there = f"{VIP} lladdr {mac(backup, 'eth0')} dev eth0 nud permanent"
     ip([f"neigh replace {there}"], "client")
     try:
-        with pytest.raises(TimeoutError):
-            call("client", socket.create_connection, (VIP, 80), 0.5, (CLIENT, port))
+        call("client", socket.create_connection, (VIP, 80), 0.5, (CLIENT, port)).close()
     finally:
         ip([f"neigh del {VIP} dev eth0"], "client")
     remembered = cluster.network.run(backup, "cat", "/proc/net/nf_conntrack").stdout
     assert f"sport={port} " not in remembered, "its next connection from this port would lose its first packet here"
-    call("client", socket.create_connection, (VIP, 80), 0.5, (CLIENT, port)).close()
 
 
 def never_two(seen: Takeover) -> None:
