@@ -60,11 +60,11 @@ class LabCluster:
         wait_for("both routers applied the first commit", self.settled, _STARTING_S)
 
     def settled(self) -> bool:
-        """Whether every router that runs has applied the last commit, all pools are full, and one is active."""
+        """Whether all running routers applied the last commit and are ready, all pools are full, and one is active."""
         head = json.loads(self.etcd.ctl("get", "--print-value-only", "/clusterd/main/head"))["number"]
         running = [name for name, process in self.routers.items() if process.running]
         states = [self.status(name) for name in running]
-        applied = all(s.get("applied") == head and s.get("converged") for s in states)
+        applied = all(s.get("applied") == head and s.get("ready") for s in states)
         full = all(self.ipvsadm(name).count("-a -t") == len(REAL_SERVERS) for name in running)
         return applied and full and len(self.holders()) == 1
 
