@@ -231,7 +231,7 @@ def measure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab", "tests that need a kernel with IPVS")
     group.addoption("--lab-mode", choices=("steady", "fast"), default="steady", help="how the guest's clock runs")
-    group.addoption("--lab-limit", type=float, default=1200, help="seconds of wall time for all tests in the lab")
+    group.addoption("--lab-limit", type=float, default=3600, help="seconds of wall time for all tests in the lab")
 
 
 def pytest_configure(config: pytest.Config) -> None:
