@@ -108,10 +108,7 @@ async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, .
 
     clock, base, revision = asyncio.get_running_loop(), None, 0
     with tables.live() as display:
-        task = asyncio.current_task()
         while True:
-            if task and task.cancelling():  # whatever met it on its way, a Ctrl-C is heard here
-                raise asyncio.CancelledError
             began_s, known = clock.time(), None
             try:
                 view, base, revision = await _look(session, store, keys, base)

@@ -211,12 +211,7 @@ def test_a_router_that_tells_of_groups_is_waited_for_by_group(clusterd: CommandL
 def test_ctrl_c_withdraws_the_request(clusterd: CommandLine) -> None:
     clusterd.begin()
     alive(clusterd)
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = clusterd.start("switchover", stderr=subprocess.PIPE)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    with process:
+    with clusterd.start("switchover", stderr=subprocess.PIPE) as process:
         end_s = time.monotonic() + 20
         while value(clusterd, clusterd.keys.switchover()) is None:
             assert time.monotonic() < end_s

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from tests.store.etcd_server import ETCD, Member, etcdctl
 pytestmark = pytest.mark.etcd
 
 NO_ROOM = "cannot write: No space left on device; `clusterd log` shows what is committed\n"
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C reach the commands, also where these tests run in the background of a shell, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def started(file: Path) -> None:
