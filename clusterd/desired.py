@@ -14,7 +14,6 @@ from clusterd.plane import (
     AddressKey,
     Destination,
     DestinationKey,
-    Guard,
     Item,
     Key,
     Masquerade,
@@ -25,6 +24,7 @@ from clusterd.plane import (
     SyncDaemon,
     SyncRole,
     Sysctl,
+    Untracked,
     plane,
 )
 
@@ -89,8 +89,8 @@ def netfilter(cluster: Cluster) -> tuple[Netfilter, ...]:
     for address in floating(cluster):
         if isinstance(address.address, IPv4Interface):
             places.setdefault(address.interface, set()).add(address.address.ip)
-    guards = tuple(Guard(interface, tuple(sorted(places[interface]))) for interface in sorted(places))
-    return (Netfilter(masquerades, guards),) if masquerades or guards else ()
+    untracked = tuple(Untracked(interface, tuple(sorted(places[interface]))) for interface in sorted(places))
+    return (Netfilter(masquerades, untracked),) if masquerades or untracked else ()
 
 
 def service_key(virtual: Virtual) -> ServiceKey:

@@ -112,7 +112,7 @@ class Masquerade:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Guard:
+class Untracked:
     """Packets for these floating addresses, coming in where the addresses live, are not tracked while we lack them.
 
     Whoever sent them here has not heard yet that the address moved, so they are passed on. Tracked, they would leave a
@@ -135,7 +135,7 @@ class Netfilter:
     """Our own nft table, everything sorted; `intact` is false where a read-back found what we never write."""
 
     masquerades: tuple[Masquerade, ...]
-    guards: tuple[Guard, ...] = ()  # one an interface
+    untracked: tuple[Untracked, ...] = ()  # one an interface
     intact: bool = True
 
     @property
@@ -145,7 +145,7 @@ class Netfilter:
 
     def __str__(self) -> str:
         rules = [f"masquerade {m.source} out {m.interface}" for m in self.masquerades]
-        rules += [f"{len(g.addresses)} floating addresses on {g.interface} untracked elsewhere" for g in self.guards]
+        rules += [f"{len(u.addresses)} floating addresses on {u.interface} untracked elsewhere" for u in self.untracked]
         return f"nft table: {', '.join(rules) or 'empty'}{'' if self.intact else ' and foreign content'}"
 
 

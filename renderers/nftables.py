@@ -4,20 +4,19 @@ Loading it replaces that table in one transaction and touches no other, as the r
 nothing to say, the table goes.
 """
 
-from clusterd.desired import desired
+from clusterd.desired import netfilter
 from clusterd.model import Cluster
-from clusterd.plane import Masquerade, NetfilterKey
-from clusterd.plane import Netfilter as Table
+from clusterd.plane import Masquerade
 from renderers.rendering import Rendering, fill
 
 
 def render(cluster: Cluster) -> Rendering:
     """Return the ruleset. The format can say all that there is, so there are no warnings."""
-    table = desired(cluster, {}).get(NetfilterKey())
-    if not isinstance(table, Table):
-        return Rendering(fill("nftables.j2", wanted=False), ())
-    rules = [_rule(each) for each in table.masquerades]
-    return Rendering(fill("nftables.j2", wanted=True, rules=rules, guards=table.guards), ())
+    tables = [
+        {"rules": [_rule(each) for each in table.masquerades], "untracked": table.untracked}
+        for table in netfilter(cluster)
+    ]
+    return Rendering(fill("nftables.j2", tables=tables), ())
 
 
 def _rule(masquerade: Masquerade) -> dict[str, object]:

@@ -16,6 +16,7 @@ from clusterd.clock import boottime_s
 from clusterd.election import Configured, Fast, LockSeen, Member, State
 from clusterd.errors import ClusterdError
 from clusterd.groups import groups, priority
+from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP, Cluster
 from clusterd.reports import ALL, Switchover, switchover
@@ -120,7 +121,7 @@ class Elections:
 
     def since(self, group: str) -> str:
         """Return since when this router has had its role in a group, UTC."""
-        return self._since.setdefault(group, _utc())
+        return self._since.setdefault(group, utc(datetime.now(UTC)))
 
     # --- beginning and ending -------------------------------------------------------------------------------------
 
@@ -256,7 +257,7 @@ class Elections:
             self._tasks.spawn(self._deeds.do(group, action, after, self._orders.get(group)))
         if after.acting != before.acting:
             self._deeds.role_changed(group, after)
-            self._since[group] = _utc()
+            self._since[group] = utc(datetime.now(UTC))
             self._changed(group)
         if group in self._leaving and not after.token and not after.acting:
             self._leaving.discard(group)
@@ -311,7 +312,3 @@ def _with(known: Locks, news: Locks) -> Locks:
     seen = {**known.seen, **news.seen}
     held: dict[str, LockSeen] = {group: replace(lock, revision=news.revision) for group, lock in seen.items()}
     return Locks(news.revision, held, former=known.former)
-
-
-def _utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

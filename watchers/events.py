@@ -12,6 +12,7 @@ from typing import Any
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ClusterdError
+from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.store.contract import Put, Store
@@ -39,7 +40,7 @@ class Events:
     def record(self, kind: str, text: str, **fields: Any) -> None:
         """Remember that something happened now. `text` is a sentence for people, `fields` are JSON's types."""
         log.info("%s: %s", kind, text)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = utc(datetime.now(UTC))
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()
             self._lost += 1

@@ -21,10 +21,10 @@ from clusterd.health import Verdict
 from clusterd.observing import Local
 from clusterd.overview import Holder, Observed, overview
 from clusterd.plane import Key, Scope
-from clusterd.reports import router_report, verdict_report
+from clusterd.reports import encoded, router_report, verdict_report
 from watchers.last_good import LastGood
 from watchers.prober_messages import Identity
-from watchers.publisher import encoded, told
+from watchers.publisher import told
 from watchers.status import Status
 
 log = logging.getLogger("clusterd.router")

@@ -5,7 +5,6 @@ the store delays this and nothing else.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from clusterd.errors import ClusterdError
 from clusterd.health import Verdict
 from clusterd.keys import Keys
+from clusterd.reports import encoded
 from clusterd.store.contract import Delete, Operation, Put, Store
 from watchers.feeds import Trouble
 
@@ -75,11 +75,6 @@ class Publisher:
                 self._there[operation.key] = (operation.value, operation.lease_id)
             elif isinstance(operation, Delete):
                 self._there.pop(operation.key, None)
-
-
-def encoded(fields: Mapping[str, Any]) -> bytes:
-    """Return a value as etcdctl shows it: one line of JSON."""
-    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict]) -> dict[str, bytes]:

@@ -26,6 +26,7 @@ from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP, Cluster
 from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed
 from clusterd.readiness import Found, readiness
+from clusterd.reports import encoded
 from clusterd.store.contract import Store
 from watchers import feeds, publisher
 from watchers.applied_times import AppliedTimes
@@ -361,7 +362,7 @@ class Router:
 
     def _publish(self) -> None:
         fields = self._status().fields()
-        self._publisher.want("status", {self._keys.router(self._name): publisher.encoded(fields)})
+        self._publisher.want("status", {self._keys.router(self._name): encoded(fields)})
         self._publisher.under(self._elections.own.lease_id)
 
     def _publish_health(self) -> None:

@@ -17,7 +17,8 @@ from typing import get_args
 
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
-from clusterd.dataplane.genetlink import DUMP, GenericNetlink, attribute, attributes, nested
+from clusterd.dataplane.genetlink import GenericNetlink
+from clusterd.dataplane.netlink import DUMP, attribute, attributes, nested
 from clusterd.model import Forwarding, Protocol
 from clusterd.plane import (
     Destination,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from errno import ENOBUFS
 from ipaddress import IPv4Address, ip_address
 
-from clusterd.dataplane.genetlink import attributes
+from clusterd.dataplane.netlink import attributes, messages
 from clusterd.plane import AddressKey, Answered, Claimed, LinkChanged, Notice, Removed
 
 _ARP_OF_ALL = socket.htons(0x0806)  # of every interface (packet(7))
@@ -21,7 +21,6 @@ _SENDER_AT = 14  # of the sender's protocol address in ARP (RFC 826)
 _GROUPS = 0x1 | 0x10 | 0x100  # linux/rtnetlink.h: links, IPv4 and IPv6 addresses
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _RTM_DELADDR, _IFA_ADDRESS, _IFA_LOCAL = 21, 1, 2
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg
 _SIOCGIFFLAGS, _FLAGS = 0x8913, struct.Struct("16sH22x")  # ifreq
 _UP, _RUNNING = 0x1, 0x40
@@ -80,17 +79,14 @@ class Listener:
 
     def _changed(self) -> Iterable[Notice]:
         for data, _ in _received(self._kernel):
-            start = 0
-            while start + _HEADER.size <= len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, start)
+            for kind, _, payload in messages(data):
                 if kind == _RTM_DELADDR:
-                    *_, index = _ADDRESS.unpack_from(data, start + _HEADER.size)
-                    found = dict(attributes(data[: start + length], start + _HEADER.size + _ADDRESS.size))
+                    *_, index = _ADDRESS.unpack_from(payload)
+                    found = dict(attributes(payload, _ADDRESS.size))
                     address = ip_address(found.get(_IFA_LOCAL, found[_IFA_ADDRESS]))
                     yield Removed(AddressKey(_name(index), address))
                 elif kind in (_RTM_NEWLINK, _RTM_DELLINK):
-                    yield LinkChanged(_name(_LINK.unpack_from(data, start + _HEADER.size)[2]))
-                start += max(_HEADER.size, (length + 3) & ~3)
+                    yield LinkChanged(_name(_LINK.unpack_from(payload)[2]))
 
     def _said(self) -> Iterable[Notice]:
         for data, (interface, *_) in _received(self._wire):

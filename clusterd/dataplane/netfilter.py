@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from clusterd.errors import ApplyError
-from clusterd.plane import Failure, Guard, Masquerade, Netfilter, Operation, Verb
+from clusterd.plane import Failure, Masquerade, Netfilter, Operation, Untracked, Verb
 
 TABLE = "clusterd"
 _TIMEOUT_S = 10
@@ -49,7 +49,7 @@ def encode(verb: Verb, table: Netfilter) -> list[dict[str, Any]]:
     if verb is Verb.DELETE:
         return commands
     commands += [{"add": {"table": _TABLE}}, *({"add": {"chain": chain}} for chain in _CHAINS)]
-    rules = [*map(_rule, table.guards), *map(_rule, table.masquerades)]
+    rules = [*map(_rule, table.untracked), *map(_rule, table.masquerades)]
     return commands + [{"add": {"rule": rule}} for rule in rules]
 
 
@@ -59,23 +59,23 @@ def decode(objects: Sequence[dict[str, Any]]) -> Netfilter:
     rules = [_read(entry["rule"]) for entry in objects if "rule" in entry]
     kinds = {next(iter(entry)) for entry in objects}
     intact = chains == _CHAINS and None not in rules and kinds <= {"metainfo", "table", "chain", "rule"}
-    guards = sorted(rule for rule in rules if isinstance(rule, Guard))
+    untracked = sorted(rule for rule in rules if isinstance(rule, Untracked))
     masquerades = sorted(rule for rule in rules if isinstance(rule, Masquerade))
-    return Netfilter(tuple(masquerades), tuple(guards), intact)
+    return Netfilter(tuple(masquerades), tuple(untracked), intact)
 
 
-def _rule(rule: Masquerade | Guard) -> dict[str, Any]:
-    if isinstance(rule, Guard):
-        return _ABOUT | {"chain": "prerouting", "expr": _guarding(rule)}
+def _rule(rule: Masquerade | Untracked) -> dict[str, Any]:
+    if isinstance(rule, Untracked):
+        return _ABOUT | {"chain": "prerouting", "expr": _untracking(rule)}
     return _ABOUT | {"chain": "postrouting", "expr": _masquerading(rule)}
 
 
-def _read(rule: Any) -> Masquerade | Guard | None:
+def _read(rule: Any) -> Masquerade | Untracked | None:
     """Return what would be written as this rule, if anything would."""
     try:
         rule = rule | {"expr": _in_order(rule["expr"])}
-        of_chain = _guard if rule["chain"] == "prerouting" else _masquerade
-        found: Masquerade | Guard = of_chain(rule["expr"])
+        of_chain = _untracked if rule["chain"] == "prerouting" else _masquerade
+        found: Masquerade | Untracked = of_chain(rule["expr"])
         written = _rule(found)
     except (LookupError, TypeError, ValueError):
         return None
@@ -91,10 +91,10 @@ def _in_order(expressions: Any) -> Any:
     return [expressions[0], {"match": match | {"right": ordered}}, *expressions[2:]]
 
 
-def _guarding(guard: Guard) -> list[dict[str, Any]]:
-    addresses: Any = [str(address) for address in guard.addresses]
+def _untracking(untracked: Untracked) -> list[dict[str, Any]]:
+    addresses: Any = [str(address) for address in untracked.addresses]
     return [
-        {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": guard.interface}},
+        {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": untracked.interface}},
         {
             "match": {
                 "op": "==",
@@ -107,10 +107,10 @@ def _guarding(guard: Guard) -> list[dict[str, Any]]:
     ]
 
 
-def _guard(expressions: Any) -> Guard:
+def _untracked(expressions: Any) -> Untracked:
     addresses = expressions[1]["match"]["right"]
     found = addresses["set"] if isinstance(addresses, dict) else [addresses]
-    return Guard(str(expressions[0]["match"]["right"]), tuple(map(IPv4Address, found)))
+    return Untracked(str(expressions[0]["match"]["right"]), tuple(map(IPv4Address, found)))
 
 
 def _masquerading(masquerade: Masquerade) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ import struct
 from errno import EEXIST, ESRCH
 from ipaddress import IPv4Address, IPv6Address
 
-from clusterd.dataplane.genetlink import DUMP, GenericNetlink, attribute, attributes, nested
+from clusterd.dataplane.genetlink import GenericNetlink
+from clusterd.dataplane.netlink import DUMP, attribute, attributes, nested
 from clusterd.plane import Failure, Item, Key, Operation, Scope, SyncDaemon, SyncRole, Verb, plane
 
 _NEW_DAEMON, _DEL_DAEMON, _GET_DAEMON = 9, 10, 11  # linux/ip_vs.h

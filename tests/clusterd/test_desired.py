@@ -18,11 +18,11 @@ from clusterd.plane import (
     AddressKey,
     Destination,
     DestinationKey,
-    Guard,
     Item,
     Netfilter,
     Service,
     ServiceKey,
+    Untracked,
     Verb,
 )
 from tests.strategies import clusters
@@ -194,7 +194,7 @@ def test_a_router_has_the_addresses_of_the_groups_in_which_it_is_active() -> Non
     assert tuple(found) == floating(whole, {"shop"})
 
 
-def test_masquerading_and_the_guarding_of_floating_addresses_are_one_sorted_table_or_none() -> None:
+def test_masquerading_and_what_is_not_tracked_are_one_sorted_table_or_none() -> None:
     rules = [{"source": "10.2.0.0/16", "interface": "eth0"}, {"source": "10.1.0.0/16", "interface": "eth0"}]
     assert of(Netfilter, cluster({"masquerade": rules}), {}) == [
         "nft table: masquerade 10.1.0.0/16 out eth0, masquerade 10.2.0.0/16 out eth0, "
@@ -203,13 +203,13 @@ def test_masquerading_and_the_guarding_of_floating_addresses_are_one_sorted_tabl
     assert of(Netfilter, Cluster(), {}) == []
 
 
-def test_every_floating_address_is_guarded_on_its_interface_whatever_the_role() -> None:
+def test_every_floating_address_is_untracked_elsewhere_whatever_the_role() -> None:
     gateway = {"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}}
     for active in ((), ("default",)):
         (table,) = (each for each in desired(cluster(gateway), {}, active).values() if isinstance(each, Netfilter))
-        assert table.guards == (
-            Guard("eth0", (IPv4Address("1.2.3.1"),)),
-            Guard("eth1", (IPv4Address("192.168.1.254"),)),
+        assert table.untracked == (
+            Untracked("eth0", (IPv4Address("1.2.3.1"),)),
+            Untracked("eth1", (IPv4Address("192.168.1.254"),)),
         )
 
 

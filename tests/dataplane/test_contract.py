@@ -18,7 +18,6 @@ from clusterd.plane import (
     Claimed,
     Destination,
     DestinationKey,
-    Guard,
     Item,
     LinkChanged,
     Masquerade,
@@ -30,6 +29,7 @@ from clusterd.plane import (
     ServiceKey,
     SyncDaemon,
     Sysctl,
+    Untracked,
     Verb,
     plane,
 )
@@ -41,8 +41,8 @@ BACKUP = SyncDaemon("backup", "wan", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472
 NAT = Netfilter(
     (Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")),
     (
-        Guard("lan", (IPv4Address("192.168.1.254"),)),
-        Guard("wan", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.2"), IPv4Address("9.0.0.1"))),
+        Untracked("lan", (IPv4Address("192.168.1.254"),)),
+        Untracked("wan", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.2"), IPv4Address("9.0.0.1"))),
     ),
 )
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterd.dataplane import genetlink
-from clusterd.dataplane.genetlink import ACK, GenericNetlink, attribute, attributes, nested
+from clusterd.dataplane.genetlink import GenericNetlink
+from clusterd.dataplane.netlink import ACK, attribute, attributes, nested
 from clusterd.errors import ApplyError
 
 KINDS = st.integers(1, 0x3FFF)
@@ -63,9 +64,9 @@ def test_of_many_messages_those_that_were_refused_are_told_by_their_position() -
 
 def test_a_kernel_that_does_not_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     netlink = GenericNetlink("nlctrl")
-    netlink._socket.settimeout(0.05)
+    netlink._netlink._socket.settimeout(0.05)
     with pytest.raises(ApplyError, match="did not answer"):
-        list(netlink._receive())
+        list(netlink._netlink._receive())
     netlink.close()
     monkeypatch.setattr(genetlink, "_CTRL_ATTR_FAMILY_ID", 999)
     with pytest.raises(ApplyError, match="no answer"):

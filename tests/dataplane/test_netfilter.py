@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clusterd.dataplane import netfilter
 from clusterd.dataplane.netfilter import decode, encode
 from clusterd.errors import ApplyError
-from clusterd.plane import Guard, Masquerade, Netfilter, Operation, Verb
+from clusterd.plane import Masquerade, Netfilter, Operation, Untracked, Verb
 
 NETWORKS = st.builds(
     lambda n, bits: IPv4Network((n >> (32 - bits) << (32 - bits), bits)), st.integers(0, 2**32 - 1), st.integers(1, 32)
@@ -22,15 +22,17 @@ NETWORKS = st.builds(
 INTERFACES = st.from_regex(r"[A-Za-z0-9_.-]{1,15}", fullmatch=True)
 RULES = st.lists(st.builds(Masquerade, NETWORKS, INTERFACES), max_size=3)
 ADDRESSES = st.sets(st.integers(0, 2**32 - 1).map(IPv4Address), min_size=1, max_size=4).map(lambda s: tuple(sorted(s)))
-GUARDS = st.dictionaries(INTERFACES, ADDRESSES, max_size=3)
+UNTRACKED = st.dictionaries(INTERFACES, ADDRESSES, max_size=3)
 TABLES = st.builds(
-    lambda rules, guards: Netfilter(tuple(sorted(rules)), tuple(Guard(name, guards[name]) for name in sorted(guards))),
+    lambda rules, untracked: Netfilter(
+        tuple(sorted(rules)), tuple(Untracked(*each) for each in sorted(untracked.items()))
+    ),
     RULES,
-    GUARDS,
+    UNTRACKED,
 )
 ONE = Netfilter(
     (Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),),
-    (Guard("eth0", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.4"))),),
+    (Untracked("eth0", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.4"))),),
 )
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -65,13 +67,13 @@ def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilte
 def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
     for chain in ("prerouting", "postrouting"):
         rule = {"rule": {"family": "ip", "table": "clusterd", "chain": chain, "expr": expressions}}
-        assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, ONE.guards, intact=False)
+        assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, ONE.untracked, intact=False)
 
 
 def test_a_set_may_be_listed_in_any_order() -> None:
     entries = listed(ONE)
-    guard = next(entry["rule"] for entry in entries if "rule" in entry)
-    guard["expr"][1]["match"]["right"]["set"].reverse()
+    untracked = next(entry["rule"] for entry in entries if "rule" in entry)
+    untracked["expr"][1]["match"]["right"]["set"].reverse()
     assert decode(entries) == ONE
 
 
