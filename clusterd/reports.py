@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 ALL = "all"  # whose pause is that of every router
+ORDER_S = 30  # how long an order to hand over is good for
 
 
 class Report(BaseModel):

@@ -8,12 +8,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from clusterd.errors import ClusterdError
 from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.reports import applied_report, encoded
 from clusterd.store.contract import Put, Store
-from watchers.feeds import Trouble
+from watchers.telling import telling
 
 KEPT_S = 7 * 86400
 _RETRY_S = 5.0
@@ -52,18 +51,11 @@ class AppliedTimes:
 
     async def run(self) -> None:
         """Tell it, for ever."""
-        trouble = Trouble("telling when commits were applied")
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                for number, times in list(self._times.items()):
-                    await self._tell(number, times)
-                trouble.ends()
-            except ClusterdError as error:
-                trouble.begins(error)
-                self._changed.set()
-                await asyncio.sleep(_RETRY_S)
+        await telling("telling when commits were applied", self._changed, self._tell_all, _RETRY_S)
+
+    async def _tell_all(self) -> None:
+        for number, times in list(self._times.items()):
+            await self._tell(number, times)
 
     async def _tell(self, number: int, times: _Times) -> None:
         what = times.applied or times.seen

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from clusterd import election
 from clusterd.clock import boottime_s
@@ -20,8 +19,9 @@ from clusterd.election import (
 )
 from clusterd.errors import ClusterdError
 from clusterd.keys import Keys
-from clusterd.reports import Switchover, encoded
-from clusterd.store.contract import Created, Put, Store
+from clusterd.reports import ORDER_S, Switchover
+from clusterd.store.contract import Store
+from watchers import orders
 from watchers.holding import Taken
 from watchers.lock import Lock
 from watchers.peers import Peers
@@ -30,7 +30,6 @@ from watchers.takeovers import HAND_OVER, PREEMPT, REMOVED, SWITCHOVER, Claiming
 log = logging.getLogger("clusterd.router")
 
 HANDOVER_S = 2.0  # how long etcd is waited for when stopping
-ORDER_S = 30  # how long the request of a better router is good for
 
 
 class Deeds:
@@ -99,21 +98,16 @@ class Deeds:
 
     async def _ask_for(self, group: str, token: int) -> None:
         """Order that the lock comes to us, unless somebody ordered something already."""
-        key = self._keys.switchover(group)
-        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        order = {"to": self._me, "token": token, "by": _asker(self._me), "at": at, "why": "it is of better priority"}
+        wish = Switchover(
+            group=group, to=self._me, token=token, by=orders.asker(self._me), why="it is of better priority"
+        )
         lease = await self._store.grant(ORDER_S)
-        await self._store.transact([Created(key, 0)], [Put(key, encoded(order), lease.lease_id)])
+        await orders.give(self._store, self._keys, wish, lease.lease_id)
 
     def _why(self, state: State, order: Switchover | None) -> str:
         if state.stopping:
             return REMOVED
-        return PREEMPT if order and order.by == _asker(order.to) else SWITCHOVER
+        return PREEMPT if order and order.by == orders.asker(order.to) else SWITCHOVER
 
     def _lock(self, group: str) -> Lock:
         return Lock(self._store, self._keys.active(group), self._keys.last(group), self._me)
-
-
-def _asker(router: str) -> str:
-    """Return who a router says that it is when it asks for a lock."""
-    return f"router {router}"

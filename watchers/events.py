@@ -16,7 +16,7 @@ from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.store.contract import Put, Store
-from watchers.feeds import Trouble
+from watchers.telling import telling
 
 log = logging.getLogger("clusterd.router")
 
@@ -51,19 +51,15 @@ class Events:
 
     async def run(self) -> None:
         """Write what was recorded, for ever."""
-        trouble = Trouble("recording events")
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            try:
-                while self._waiting:
-                    await self._write()
-                trouble.ends()
-            except ClusterdError as error:
-                trouble.begins(error)
-                self._lease_id = 0
-                self._more.set()
-                await asyncio.sleep(RETRY_S)
+        await telling("recording events", self._more, self._write_all, RETRY_S)
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._write()
+        except ClusterdError:
+            self._lease_id = 0
+            raise
 
     async def _write(self) -> None:
         """Write some. Doing it twice changes nothing, since each event has its own key."""

@@ -6,18 +6,17 @@ Where no other one is ready it stays: half a service is better than none.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
 from clusterd.errors import ClusterdError
 from clusterd.keys import Keys
-from clusterd.reports import encoded, router_report
-from clusterd.store.contract import Created, Put, Store
+from clusterd.reports import ORDER_S, Switchover, router_report
+from clusterd.store.contract import Store
+from watchers import orders
 
 log = logging.getLogger("clusterd.router")
 
 LOOK_S = 0.2
 AGAIN_S = 1.0
-ORDER_S = 30
 
 
 class Isolation:
@@ -56,12 +55,9 @@ class Isolation:
         if not to or not why:
             return
         lease = await self._store.grant(ORDER_S)
-        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         for group, token in self._held().items():
-            order = {"to": to, "token": token, "by": f"router {self._me}", "at": at, "why": why}
-            key = self._keys.switchover(group)
-            done = await self._store.transact([Created(key, 0)], [Put(key, encoded(order), lease.lease_id)])
-            if done.succeeded:
+            wish = Switchover(group=group, to=to, token=token, by=orders.asker(self._me), why=why)
+            if await orders.give(self._store, self._keys, wish, lease.lease_id):
                 log.warning("%s: making way for %s (group %s)", why, to, group)
 
     async def _ready_one(self) -> str:

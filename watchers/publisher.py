@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from clusterd.errors import ClusterdError
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.store.contract import Delete, Operation, Put, Store
-from watchers.feeds import Trouble
+from watchers.telling import telling
 
 _AT_ONCE = 1000
 _RETRY_S = 1.0
@@ -44,18 +43,11 @@ class Publisher:
 
     async def run(self) -> None:
         """Write, for ever."""
-        trouble = Trouble("publishing status and health")
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                while self._lease_id and (operations := self._difference()):
-                    await self._write(operations[:_AT_ONCE])
-                trouble.ends()
-            except ClusterdError as error:
-                trouble.begins(error)
-                self._changed.set()
-                await asyncio.sleep(_RETRY_S)
+        await telling("publishing status and health", self._changed, self._tell, _RETRY_S)
+
+    async def _tell(self) -> None:
+        while self._lease_id and (operations := self._difference()):
+            await self._write(operations[:_AT_ONCE])
 
     def _difference(self) -> list[Operation]:
         lease_id = self._lease_id

@@ -200,10 +200,10 @@ class Router:
     def _settled(self) -> None:
         self._tasks.spawn(self._configuration.save())
         self._applied.done(self._kernel.applied_number)
-        clear = all(self._kernel.clear_of(group) for group in self._elections.states)
-        if self._elections.own.stopping and clear and not self._handing_over:
-            self._handing_over = True
-            self._tasks.spawn(self._hand_over())
+        if self._elections.own.stopping and not self._handing_over:
+            self._handing_over = all(self._kernel.clear_of(group) for group in self._elections.states)
+            if self._handing_over:
+                self._tasks.spawn(self._hand_over())
         self._tell_what_is_clear()
         self._look_whether_ready()
 

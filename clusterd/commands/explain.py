@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from clusterd import configuration, document
+from clusterd.commands.looking import look
 from clusterd.commands.places import steps
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, wrong
@@ -16,8 +17,8 @@ from clusterd.explanation import Explanation, explanations
 from clusterd.history import Record
 from clusterd.keys import Keys
 from clusterd.model import Cluster
-from clusterd.observing import local, observe
-from clusterd.overview import Overview, overview
+from clusterd.observing import local
+from clusterd.overview import Overview
 from clusterd.past import blamed
 from clusterd.store.contract import Store
 
@@ -67,12 +68,8 @@ def explain(session: Session, place: tuple[str, str | None]) -> None:
 
 
 async def _read(session: Session, store: Store, keys: Keys) -> _Known:
-    base = await configuration.read(store, keys)
-    if base is None:
-        raise session.nothing_committed()
-    seen, _ = await observe(store, keys, base)
-    view = overview(keys.cluster, base.number, base.cluster, seen)
-    return _Known(view, base.cluster, await configuration.records(store, keys))
+    found = await look(session, store, keys)
+    return _Known(found.view, found.base.cluster, await configuration.records(store, keys))
 
 
 def _explained(known: _Known, virtual: str, server: str | None) -> list[Explanation]:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clusterd import configuration, document
+from clusterd import document
 from clusterd.commands.exits import NotApplied
+from clusterd.commands.looking import look
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, wrong
 from clusterd.configuration import Committed
 from clusterd.errors import Compacted, StoreUnavailable
 from clusterd.keys import Keys
-from clusterd.observing import Local, local, observe
-from clusterd.overview import Overview, overview, with_counters
+from clusterd.observing import Local, local
+from clusterd.overview import Overview, with_counters
 from clusterd.store.contract import Store
 
 if TYPE_CHECKING:
@@ -91,15 +92,12 @@ async def _looked(session: Session, store: Store, keys: Keys) -> Overview:
 
 async def _look(session: Session, store: Store, keys: Keys, known: Committed | None) -> tuple[Overview, Committed, int]:
     """Return the overview, what is committed, and the revision to watch from."""
-    base = await configuration.read(store, keys, known)
-    if base is None:
-        raise session.nothing_committed()
-    seen, revision = await observe(store, keys, base)
-    view = overview(keys.cluster, base.number, base.cluster, seen)
+    found = await look(session, store, keys, known)
+    view, base = found.view, found.base
     here = await local(session.settings().socket)
     if here is not None and here.overview.cluster == keys.cluster:
         view = with_counters(view, here.overview)
-    return view, base, min(base.revision, revision) + 1
+    return view, base, min(base.revision, found.revision) + 1
 
 
 async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, ...]) -> None:

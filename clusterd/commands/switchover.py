@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
-from clusterd import configuration, handing_over
+from clusterd import handing_over
 from clusterd.commands.author import author
 from clusterd.commands.exits import NotApplied
+from clusterd.commands.looking import look
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable, wrong
 from clusterd.commands.waiting import Progress
@@ -18,13 +19,11 @@ from clusterd.groups import groups
 from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP
-from clusterd.observing import observe
-from clusterd.overview import Holder, overview
-from clusterd.reports import RouterReport, Switchover, encoded, router_report
+from clusterd.overview import Holder
+from clusterd.reports import ORDER_S, RouterReport, Switchover, encoded, router_report
 from clusterd.store.contract import Condition, Created, Modified, Put, Store
 
 WAIT_S = 15.0
-TTL_S = 30
 _LOOK_S = 0.05
 
 
@@ -56,7 +55,7 @@ class Moved:
     "--wait",
     "wait_s",
     metavar="S",
-    type=click.FloatRange(min=0, max=TTL_S),
+    type=click.FloatRange(min=0, max=ORDER_S),
     default=WAIT_S,
     show_default=True,
     help="Wait so many seconds at most until it is done; 0: only ask for it.",
@@ -120,11 +119,8 @@ async def _carry_out(session: Session, store: Store, keys: Keys, asked: Asked, w
 
 async def _decided(session: Session, store: Store, keys: Keys, asked: Asked) -> tuple[Holder, str, int]:
     """Return who is active, who is to be, and the mod revision of an earlier request. Raises where it cannot be."""
-    base = await configuration.read(store, keys)
-    if base is None:
-        raise session.nothing_committed()
-    seen, _ = await observe(store, keys, base)
-    view = overview(keys.cluster, base.number, base.cluster, seen)
+    found = await look(session, store, keys)
+    base, seen, view = found.base, found.seen, found.view
     if asked.group not in groups(base.cluster):
         raise wrong("", f"there is no group {asked.group}" + suggestion(asked.group, groups(base.cluster)))
     if asked.to is not None:
@@ -144,7 +140,7 @@ async def _decided(session: Session, store: Store, keys: Keys, asked: Asked) -> 
         told = next((one for one in seen.switchovers if one.group == asked.group), Switchover(group=asked.group))
         raise ConflictError(
             f"{told.by or 'somebody'} asks already that {told.to or 'another router'} takes over; try again in "
-            f"{TTL_S} s, or --force replaces that"
+            f"{ORDER_S} s, or --force replaces that"
         )
     return holder, chosen.name, earlier.mod_revision if earlier else 0
 
@@ -152,7 +148,7 @@ async def _decided(session: Session, store: Store, keys: Keys, asked: Asked) -> 
 async def _ask(session: Session, store: Store, keys: Keys, what: tuple[Asked, Holder, str, int]) -> int:
     """Leave the request for the router that is active, and return its lease."""
     asked, holder, target, revision = what
-    lease = await store.grant(TTL_S)
+    lease = await store.grant(ORDER_S)
     key = keys.switchover(asked.group)
     fields = {
         "to": target,

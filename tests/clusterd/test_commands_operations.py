@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusterd.commands.switchover import TTL_S
+from clusterd.reports import ORDER_S
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.live import WELL, alive, lease, put, report, value
 from tests.store.etcd_server import etcdctl
@@ -147,7 +147,7 @@ def test_without_waiting_it_is_only_asked_for(clusterd: CommandLine) -> None:
         "r1 is asked to hand over to r2; `clusterd status` shows who is active\n",
     )
     assert value(clusterd, clusterd.keys.switchover())["to"] == "r2"
-    assert time_left_s(clusterd, clusterd.keys.switchover()) <= TTL_S
+    assert time_left_s(clusterd, clusterd.keys.switchover()) <= ORDER_S
     assert "asks that the addresses go to r2" in clusterd("status").out
     again = clusterd("switchover", "--wait", "0")
     assert (again.code, again.out) == (3, "")

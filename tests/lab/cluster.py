@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -67,6 +68,14 @@ class LabCluster:
         applied = all(s.get("applied") == head and s.get("ready") for s in states)
         full = all(self.ipvsadm(name).count("-a -t") == len(REAL_SERVERS) for name in running)
         return applied and full and len(self.holders()) == 1
+
+    @contextmanager
+    def logs_shown(self) -> Iterator[None]:
+        """Print what the routers log meanwhile: pytest shows it of a test that fails."""
+        before = {router: len(self.routers[router].output()) for router in ROUTERS}
+        yield
+        for router in ROUTERS:
+            print(f"--- {router}\n{self.routers[router].output()[before[router] :]}")
 
     def environment(self, router: str) -> Mapping[str, str]:
         """Return the settings of one router, with directories of its own."""

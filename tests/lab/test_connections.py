@@ -12,7 +12,7 @@ from tests.lab.cluster import LabCluster, wait_for
 from tests.lab.guest import ROOT
 from tests.lab.namespaces import ip
 from tests.lab.takeover import Takeover
-from tests.lab.topology import REAL_SERVERS, ROUTERS, SWITCH, VIP, Network
+from tests.lab.topology import REAL_SERVERS, SWITCH, VIP, Network
 
 pytestmark = pytest.mark.lab
 
@@ -73,10 +73,8 @@ def cluster(network: Network) -> LabCluster:
 @pytest.fixture(autouse=True)
 def _logs(cluster: LabCluster) -> Iterator[None]:
     """Show what the routers logged during a test that fails."""
-    before = {router: len(cluster.routers[router].output()) for router in ROUTERS}
-    yield
-    for router in ROUTERS:
-        print(f"--- {router}\n{cluster.routers[router].output()[before[router] :]}")
+    with cluster.logs_shown():
+        yield
 
 
 def known(cluster: LabCluster, router: str) -> int:

@@ -32,10 +32,8 @@ def cluster(network: Network) -> LabCluster:
 @pytest.fixture(autouse=True)
 def _whole(cluster: LabCluster) -> Iterator[None]:
     """Show what the routers logged during a test that fails, and leave a whole cluster behind."""
-    before = {router: len(cluster.routers[router].output()) for router in ROUTERS}
-    yield
-    for router in ROUTERS:
-        print(f"--- {router}\n{cluster.routers[router].output()[before[router] :]}")
+    with cluster.logs_shown():
+        yield
     wait_for("the cluster is whole again", cluster.settled, 60)
     assert len(fetch(cluster.network, 4)) == 4
 

@@ -38,10 +38,8 @@ def cluster(network: Network) -> LabCluster:
 @pytest.fixture(autouse=True)
 def _logs(cluster: LabCluster) -> Iterator[None]:
     """Show what the routers logged during a test that fails."""
-    before = {router: len(cluster.routers[router].output()) for router in ROUTERS}
-    yield
-    for router in ROUTERS:
-        print(f"--- {router}\n{cluster.routers[router].output()[before[router] :]}")
+    with cluster.logs_shown():
+        yield
 
 
 def table(weights: tuple[int, int, int] = (2, 1, 1)) -> set[str]:
