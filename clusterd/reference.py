@@ -34,7 +34,7 @@ _LVSCF = (  # keys of lvs.cf by the objects of the document that their blocks de
     (("virtuals", _ANY_NAME, "servers", _ANY_NAME), grammar.SERVER),
 )
 _INTRODUCTION = """\
-<!-- Made from clusterd/model.py by script/docs: do not edit. -->
+<!-- Made from clusterd/model/ by script/docs: do not edit. -->
 
 # The document: every key
 
