@@ -9,9 +9,10 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from clusterd.document import parse
 from tests.lab.etcd import Etcd
 from tests.lab.guest import ROOT
-from tests.lab.namespaces import Process
+from tests.lab.namespaces import Process, call
 from tests.lab.topology import GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
 
 DOCUMENT = """\
@@ -47,10 +48,12 @@ class LabCluster:
         self.etcd = Etcd(network, members)
         self.routers: dict[str, Process] = {}
         self.webs: dict[str, Process] = {}
+        self._pool = 0  # how many real servers the document has
 
     def start(self, document: str = DOCUMENT) -> None:
         """Start everything, commit the document, and return when one router serves all real servers."""
         self.etcd.start()
+        self._pool = sum(len(virtual.servers) for virtual in parse(document).virtuals.values())
         for server in REAL_SERVERS:
             self.start_web(server)
         done = self.clusterd("init", "-f", "-", "--yes", "-m", "the manual's example", input_text=document)
@@ -62,11 +65,11 @@ class LabCluster:
 
     def settled(self) -> bool:
         """Whether all running routers applied the last commit and are ready, all pools are full, and one is active."""
-        head = json.loads(self.etcd.ctl("get", "--print-value-only", "/clusterd/main/head"))["number"]
+        head = json.loads(self.etcd.value("/clusterd/main/head"))["number"]
         running = [name for name, process in self.routers.items() if process.running]
         states = [self.status(name) for name in running]
         applied = all(s.get("applied") == head and s.get("ready") for s in states)
-        full = all(self.ipvsadm(name).count("-a -t") == len(REAL_SERVERS) for name in running)
+        full = all(call(name, destinations) == self._pool for name in running)
         return applied and full and len(self.holders()) == 1
 
     @contextmanager
@@ -112,13 +115,13 @@ class LabCluster:
 
     def status(self, router: str) -> dict[str, Any]:
         """Return the router's status key; {} where there is none."""
-        text = self.etcd.ctl("get", "--print-value-only", f"/clusterd/main/routers/{router}")
-        return json.loads(text) if text.strip() else {}
+        text = self.etcd.value(f"/clusterd/main/routers/{router}")
+        return json.loads(text) if text else {}
 
     def health(self, server: str, observer: str) -> dict[str, Any]:
         """Return what a router found of a real server; {} where it found nothing yet."""
-        text = self.etcd.ctl("get", "--print-value-only", f"/clusterd/main/health/web/{server}/{observer}")
-        return json.loads(text) if text.strip() else {}
+        text = self.etcd.value(f"/clusterd/main/health/web/{server}/{observer}")
+        return json.loads(text) if text else {}
 
     def ipvsadm(self, router: str) -> str:
         """Return `ipvsadm -Sn` of a router."""
@@ -126,7 +129,7 @@ class LabCluster:
 
     def holders(self, address: str = VIP) -> list[str]:
         """Return the routers that have an address."""
-        return [router for router in ROUTERS if address in self.network.addresses(router)]
+        return [router for router in ROUTERS if self.network.has(router, address)]
 
     def active(self) -> str:
         """Return the router that has both floating addresses. Raises AssertionError where that is not one."""
@@ -142,6 +145,11 @@ class LabCluster:
     def state_file(self, router: str, name: str) -> Path:
         """Return a file of a router's state directory."""
         return Path(self.environment(router)["CLUSTERD_STATE_DIR"]) / name
+
+
+def destinations() -> int:
+    """Return how many destinations IPVS has where this is called."""
+    return Path("/proc/thread-self/net/ip_vs").read_text().count("  -> ") - 1  # one is in the heading
 
 
 def wait_for(what: str, condition: Callable[[], bool], limit_s: float = 20, step_s: float = 0.1) -> float:

@@ -1,5 +1,7 @@
 """Real etcd on the node called etcd, one member or several, from http://192.168.1.10:2379 on. Data survive."""
 
+import base64
+import contextlib
 import http.client
 import json
 import time
@@ -44,14 +46,22 @@ class Member:
 
     def healthy(self) -> bool:
         """Whether it says that its cluster has a leader."""
-        connection = http.client.HTTPConnection(ETCD, PORT + self._number, timeout=2)
         try:
-            connection.request("GET", "/health")
-            return b'"true"' in connection.getresponse().read()
+            return b'"true"' in self._answer("GET", "/health")
         except (OSError, http.client.HTTPException):
             return False
-        finally:
-            connection.close()
+
+    def value(self, key: str) -> bytes:
+        """Return a key's value, b"" where there is none. Raises OSError where it does not answer."""
+        question = json.dumps({"key": base64.b64encode(key.encode()).decode()})
+        answer = json.loads(self._answer("POST", "/v3/kv/range", question))
+        return b"".join(base64.b64decode(found["value"]) for found in answer.get("kvs", ()))
+
+    def _answer(self, method: str, path: str, body: str | None = None) -> bytes:
+        connection = http.client.HTTPConnection(ETCD, PORT + self._number, timeout=2)
+        with contextlib.closing(connection):
+            connection.request(method, path, body)
+            return connection.getresponse().read()
 
 
 class Etcd:
@@ -104,6 +114,14 @@ class Etcd:
             if answer["Status"]["header"]["member_id"] == answer["Status"]["leader"]:
                 return member
         raise RuntimeError("no member leads")
+
+    def value(self, key: str) -> str:
+        """Return a key's value, "" where there is none: as etcdctl, but without a process.
+
+        Raises OSError where the first member that runs does not answer.
+        """
+        member = next(member for member in self.members if member.running.running)
+        return call("etcd", member.value, key).decode()
 
     def ctl(self, *arguments: str) -> str:
         """Return what `etcdctl` prints. Raises RuntimeError with its complaint."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.cluster import wait_for
+from tests.lab.cluster import destinations, wait_for
 from tests.lab.namespaces import Process, call, ip
 from tests.lab.takeover import Takeover, watched
 from tests.lab.topology import GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network
@@ -103,10 +103,8 @@ def pair(network: Network, advert_s: float = 1) -> Iterator[dict[str, Keepalived
     try:
         for daemon in daemons.values():
             daemon.start()
-        wait_for("r1 is active", lambda: {VIP, GATEWAY} <= set(network.addresses("r1")), 30)
-        wait_for(
-            "the pool is full", lambda: network.run("r1", "ipvsadm", "-Sn").stdout.count("-a ") == len(WEIGHTS), 30
-        )
+        wait_for("r1 is active", lambda: network.has("r1", VIP) and network.has("r1", GATEWAY), 30)
+        wait_for("the pool is full", lambda: call("r1", destinations) == len(WEIGHTS), 30)
         time.sleep(SETTLED_S)
         yield daemons
     finally:

@@ -47,7 +47,7 @@ def watched(
     time.sleep(QUIET_S)
     began_s = time.monotonic()
     event()
-    wait_for(f"{new} has taken over", lambda: VIP in network.addresses(new), TAKEOVER_S, step_s=0.05)
+    wait_for(f"{new} has taken over", lambda: network.has(new, VIP), TAKEOVER_S, step_s=0.05)
     afterwards()
     time.sleep(AFTER_S)
     moves = [(at_s - began_s, node, has) for at_s, node, has in holder.stop() if at_s >= began_s]

@@ -1,5 +1,7 @@
 """Established connections go on when another router takes over: by NAT, and by direct routing."""
 
+import hashlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -10,7 +12,7 @@ from tests.lab import takeover
 from tests.lab.client import Watcher
 from tests.lab.cluster import LabCluster, wait_for
 from tests.lab.guest import ROOT
-from tests.lab.namespaces import ip
+from tests.lab.namespaces import Process, ip
 from tests.lab.takeover import Takeover
 from tests.lab.topology import REAL_SERVERS, SWITCH, VIP, Network
 
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.lab
 
 TTL_S = 3
 PORT = 7000
+PAGES, PAGE_S = 7080, 6  # the port of the pages that take so long to download
 DIRECT_VIP, DIRECT_SERVER = "1.2.3.5", "1.2.3.13"
 TARGETS = (f"{VIP}:{PORT}", f"{VIP}:{PORT}", f"{DIRECT_VIP}:{PORT}", f"{DIRECT_VIP}:{PORT}")
 CHECK = "check: {type: tcp, interval_s: 2, timeout_s: 1, fall: 2, rise: 1}"
@@ -37,6 +40,14 @@ virtuals:
     interface: eth0
     port: {PORT}
     scheduler: rr
+    {CHECK}
+    servers:
+      rs1: {{address: 192.168.1.1}}
+      rs2: {{address: 192.168.1.2}}
+  pages:
+    address: {VIP}/24
+    interface: eth0
+    port: {PAGES}
     {CHECK}
     servers:
       rs1: {{address: 192.168.1.1}}
@@ -65,6 +76,8 @@ def cluster(network: Network) -> LabCluster:
     into_the_public_network(network)
     for server in REAL_SERVERS:
         network.spawn(server, sys.executable, "-m", "tests.lab.echo", str(PORT), name=f"echo-{server}", cwd=ROOT)
+        pages = (sys.executable, "-m", "tests.lab.paced_page", str(PAGES), str(PAGE_S))
+        network.spawn(server, *pages, name=f"pages-{server}", cwd=ROOT)
     made = LabCluster(network)
     made.start(DOCUMENT)
     return made
@@ -77,15 +90,35 @@ def _logs(cluster: LabCluster) -> Iterator[None]:
         yield
 
 
-def known(cluster: LabCluster, router: str) -> int:
+def known(cluster: LabCluster, router: str, port: int = PORT) -> int:
     """Return how many of the client's established connections a router's kernel has."""
     lines = cluster.network.run(router, "ipvsadm", "-Lnc").stdout.splitlines()
-    return sum("ESTABLISHED" in line and f":{PORT}" in line for line in lines)
+    return sum("ESTABLISHED" in line and f":{port}" in line for line in lines)
 
 
 def daemons(cluster: LabCluster, router: str) -> list[str]:
     lines = cluster.network.run(router, "ipvsadm", "-L", "--daemon").stdout.splitlines()
     return sorted(line.split()[0] for line in lines if line.strip())
+
+
+class Download:
+    """A page on its way through the VIP to a file of the client's."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self._head, self._page = network.directory / f"{name}.head", network.directory / f"{name}.page"
+        where = ("-D", str(self._head), "-o", str(self._page), f"http://{VIP}:{PAGES}/")
+        self._curl: Process = network.spawn("client", "curl", "-sS", "--max-time", "60", *where, name=f"curl-{name}")
+        wait_for("the download has begun", lambda: self._page.exists() and self._page.stat().st_size > 0)
+
+    @property
+    def going_on(self) -> bool:
+        return self._curl.running
+
+    def whole(self) -> bool:
+        """Wait for its end and return whether every byte came. Raises AssertionError with what curl says."""
+        assert self._curl.popen.wait(90) == 0, self._curl.output()
+        told = re.search(r'ETag: "(\w+)"', self._head.read_text())
+        return told is not None and told[1] == hashlib.sha256(self._page.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +139,12 @@ def test_no_connection_ends_and_each_goes_on_soon(
 ) -> None:
     backup = cluster.backup()
     wait_for("the backup knows the connections", lambda: known(cluster, backup) == len(TARGETS))
+    download = Download(cluster.network, event.__name__)
+    wait_for("the backup knows the download", lambda: known(cluster, backup, PAGES) > 0)
     talk.mark()
+    assert download.going_on
     seen = event(cluster)
+    assert download.whole()
     heard = [[float(line[2]) for line in talk.since() if int(line[0]) == number] for number in range(len(TARGETS))]
     assert all(heard), "each was heard of"
     assert -1 not in [at_s for times in heard for at_s in times], "a connection has ended"

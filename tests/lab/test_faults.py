@@ -112,11 +112,11 @@ def test_what_is_taken_away_by_hand_in_etcd_is_claimed_again(cluster: LabCluster
         else:
             lease = int(cluster.etcd.ctl("get", key, "-w", "fields").split('"Lease" : ')[1].split()[0])
             cluster.etcd.ctl("lease", "revoke", f"{lease:x}")
-        wait_for("somebody has it again", lambda: cluster.etcd.ctl("get", key) != "", 10)
+        wait_for("somebody has it again", lambda: cluster.etcd.value(key) != "", 10)
         wait_for("and the addresses", lambda: len(cluster.holders()) == 1, 10)
 
     seen = takeover.observed(cluster.network, take_away)
     measure(f"the {what} deleted by hand", str(seen))
     never_two(seen)
     assert seen.polls.longest_gap_s < TTL_S + 1
-    assert cluster.holders(VIP) == [cluster.etcd.ctl("get", "--print-value-only", key).strip()]
+    assert cluster.holders(VIP) == [cluster.etcd.value(key)]
