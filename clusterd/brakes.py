@@ -11,12 +11,14 @@ alone, or one virtual server with the real servers behind it and no other. The l
 servers are in service, what takes out all of them, or all virtual servers, is never let pass as a single thing.
 
 Two more things hold a commit whatever the shares are, for they stop every service at once: no router is left of those
-that there were, and the floating gateway goes while virtual servers that forward by nat stay.
+that there were, and the floating gateway goes while virtual servers that forward by nat stay. And one because it could
+let two routers answer: a floating address goes from one group to another, each of which has a lock of its own.
 """
 
 from collections.abc import Iterator, Set
 from fractions import Fraction
 
+from clusterd.desired import carried
 from clusterd.groups import gateway_path, gateways
 from clusterd.model import Cluster, forwarding
 
@@ -26,7 +28,7 @@ FORCE = "--force does it anyway"
 
 def held(before: Cluster, after: Cluster) -> tuple[str, ...]:
     """Return a sentence for each brake that holds this change; none when it may pass."""
-    return (*_shares(before, after), *_routers(before, after), *_gateway(before, after))
+    return (*_shares(before, after), *_routers(before, after), *_gateway(before, after), *_moved(before, after))
 
 
 def _shares(before: Cluster, after: Cluster) -> Iterator[str]:
@@ -62,6 +64,17 @@ def _gateway(before: Cluster, after: Cluster) -> Iterator[str]:
         if group not in left and inside:
             said = f"{len(inside)} of {len(virtuals)} virtual servers in service forward by nat"
             yield f"this removes {gateway_path(group)} while {said}; {FORCE}"
+
+
+def _moved(before: Cluster, after: Cluster) -> Iterator[str]:
+    was = {address.key: group for address, group in carried(before).items()}
+    now = {address.key: group for address, group in carried(after).items()}
+    for place in sorted(place for place, group in was.items() if now.get(place, group) != group):
+        way = f"from group {was[place]} to {now[place]}"
+        yield (
+            f"this moves {place} {way}, and two routers may answer for it for a moment: first disable, in a commit of "
+            f"its own, what uses it; {FORCE}"
+        )
 
 
 def _virtuals(cluster: Cluster) -> frozenset[Name]:

@@ -190,6 +190,19 @@ def test_a_share_means_what_is_written_and_not_its_nearest_binary_fraction(
     assert not found or f"the brake is at {round(share * 100)} %" in found[0]
 
 
+def test_an_address_in_use_does_not_go_from_one_lock_to_another() -> None:
+    before = cluster(2, 1)
+    before["cluster"]["groups"] = {"east": {}}
+    moved = changed(before, lambda virtuals: virtuals["v0"].update(group="east"))
+    assert moved == (
+        "this moves 1.2.3.1 on eth0 from group default to east, and two routers may answer for it for a moment: "
+        "first disable, in a commit of its own, what uses it; --force does it anyway",
+    )
+    before["virtuals"]["v0"]["enabled"] = False
+    assert changed(before, lambda virtuals: virtuals["v0"].update(group="east")) == ()
+    assert changed(before, lambda virtuals: virtuals["v0"].update(group="east", enabled=True)) == ()
+
+
 @given(clusters())
 def test_no_change_is_held_and_nothing_comes_into_service_too_fast(any_cluster: Cluster) -> None:
     assert held(any_cluster, any_cluster) == ()
