@@ -5,10 +5,11 @@ floating addresses, so that taking over is adding addresses and nothing else.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Interface
 
+from clusterd.filtering import tables
 from clusterd.groups import gateways
 from clusterd.model import Cluster, Sync, Virtual, forwarding
+from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
     AddressKey,
@@ -16,15 +17,12 @@ from clusterd.plane import (
     DestinationKey,
     Item,
     Key,
-    Masquerade,
-    Netfilter,
     Scope,
     Service,
     ServiceKey,
     SyncDaemon,
     SyncRole,
     Sysctl,
-    Untracked,
     plane,
 )
 
@@ -84,13 +82,7 @@ def _sync_daemon(sync: Sync, role: SyncRole) -> SyncDaemon:
 
 def netfilter(cluster: Cluster) -> tuple[Netfilter, ...]:
     """Return our nft table, if anything is to be in it."""
-    masquerades = tuple(sorted(Masquerade(m.source, m.interface) for m in cluster.settings.masquerade))
-    places: dict[str, set[IPv4Address]] = {}
-    for address in floating(cluster):
-        if isinstance(address.address, IPv4Interface):
-            places.setdefault(address.interface, set()).add(address.address.ip)
-    untracked = tuple(Untracked(interface, tuple(sorted(places[interface]))) for interface in sorted(places))
-    return (Netfilter(masquerades, untracked),) if masquerades or untracked else ()
+    return tables(cluster, floating(cluster))
 
 
 def service_key(virtual: Virtual) -> ServiceKey:

@@ -10,12 +10,12 @@ A router that takes over tells the others about connections from the first one o
 last one. What a sync daemon takes in finds its destination in the table.
 """
 
+from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
     Destination,
     DestinationKey,
     Item,
-    Netfilter,
     Operation,
     Plane,
     Service,

@@ -7,10 +7,11 @@ Desired and actual state are the same type, so that their difference is a plan (
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal
 
 from clusterd.model import Forwarding, Protocol
+from clusterd.netfilter import Netfilter, NetfilterKey
 
 HostAddress = IPv4Address | IPv6Address
 
@@ -101,52 +102,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"address {self.address} on {self.interface}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Masquerade:
-    """Packets from `source` leave through `interface` under that interface's address."""
-
-    source: IPv4Network
-    interface: str
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Untracked:
-    """Packets for these floating addresses, coming in where the addresses live, are not tracked while we lack them.
-
-    Whoever sent them here has not heard yet that the address moved, so they are passed on. Tracked, they would leave a
-    connection behind that there is not; when the client uses its port again and this router has the address then, IPVS
-    takes the new connection for that one and drops its first packet, which costs the client a second
-    (ip_vs_core.c, ip_vs_in_hook: conn_reuse_mode).
-    """
-
-    interface: str
-    addresses: tuple[IPv4Address, ...]  # sorted
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class NetfilterKey:
-    """There is one own nft table, replaced as a whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Netfilter:
-    """Our own nft table, everything sorted; `intact` is false where a read-back found what we never write."""
-
-    masquerades: tuple[Masquerade, ...]
-    untracked: tuple[Untracked, ...] = ()  # one an interface
-    intact: bool = True
-
-    @property
-    def key(self) -> NetfilterKey:
-        """The same for every content."""
-        return NetfilterKey()
-
-    def __str__(self) -> str:
-        rules = [f"masquerade {m.source} out {m.interface}" for m in self.masquerades]
-        rules += [f"{len(u.addresses)} floating addresses on {u.interface} untracked elsewhere" for u in self.untracked]
-        return f"nft table: {', '.join(rules) or 'empty'}{'' if self.intact else ' and foreign content'}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

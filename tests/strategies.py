@@ -149,7 +149,9 @@ def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
 
 def _settings() -> st.SearchStrategy[dict[str, Any]]:
     gateway = {"address": addresses("10.3", prefix=True), "interface": st.sampled_from(INTERFACES)}
-    masquerade = {"source": st.just("10.3.0.0/16"), "interface": st.sampled_from(INTERFACES)}
+    masquerade = _keys(
+        {"source": st.just("10.3.0.0/16"), "interface": st.sampled_from(INTERFACES)}, address=addresses("10.4")
+    )
     beat = st.integers(2, 3600).flatmap(
         lambda lease: _keys(
             {"deadtime_s": st.just(lease), "keepalive_s": st.floats(0.01, lease / 2)},
@@ -160,7 +162,8 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
         {},
         forwarding=st.sampled_from(WAYS),
         nat_router=st.fixed_dictionaries(gateway),
-        masquerade=st.lists(st.fixed_dictionaries(masquerade), max_size=2),
+        protect=st.booleans(),
+        masquerade=st.lists(masquerade, max_size=2),
         heartbeat=beat,
         sync=_keys(
             {"interface": st.sampled_from(INTERFACES)},
@@ -278,6 +281,7 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
         "reachability": Reachability(),
         "groups": {},
         "preempt_after_s": None,
+        "protect": False,
     }
     settings = cluster.settings.model_copy(
         update={"forwarding": draw(st.sampled_from(WAYS)), "heartbeat": heartbeat, **unsaid}

@@ -34,7 +34,7 @@ def render(session: Session, target: str, file: str | None, router: str | None) 
     lvs.cf      Piranha's file
     keepalived  keepalived.conf of one router: addresses, services and checks
     ipvsadm     input for ipvsadm -R: the table while every enabled server is up
-    nftables    ruleset for nft -f: the masquerading
+    nftables    ruleset for nft -f: masquerading, marks, protection
 
     What the format cannot say is told on stderr.
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 from itertools import groupby
 
-from clusterd.dataplane import netfilter, sysctl
+from clusterd.dataplane import sysctl
 from clusterd.dataplane.addresses import Addresses
 from clusterd.dataplane.ipvs import Ipvs
 from clusterd.dataplane.listening import Listener
+from clusterd.dataplane.netfilter import Nftables
 from clusterd.dataplane.sync import SyncDaemons
 from clusterd.desired import SYSCTLS
+from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
     AddressKey,
@@ -17,7 +19,6 @@ from clusterd.plane import (
     Failure,
     Item,
     Key,
-    Netfilter,
     Notice,
     Operation,
     Scope,
@@ -35,11 +36,12 @@ class Kernel:
         self._ipvs = Ipvs()
         self._addresses = Addresses()
         self._sync = SyncDaemons()
+        self._nftables = Nftables()
         self._listener = Listener()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
-        table = netfilter.read()
+        table = self._nftables.read()
         settings = sysctl.read(item.name for item in SYSCTLS)
         others = plane(*settings, *([table] if table else []))
         return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
@@ -59,7 +61,7 @@ class Kernel:
     def _apply(self, operation: Operation) -> Failure | None:
         match operation.item:
             case Netfilter() as table:
-                return netfilter.apply(operation, table)
+                return self._nftables.apply(operation, table)
             case Sysctl() as setting:
                 return sysctl.apply(operation, setting)
             case SyncDaemon() as daemon:
@@ -100,6 +102,7 @@ class Kernel:
         self._ipvs.close()
         self._addresses.close()
         self._sync.close()
+        self._nftables.close()
         self._listener.close()
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from clusterd.model.scalars import (
     Argument,
+    Flag,
     Forwarding,
     Host,
     HostWithPrefix,
@@ -31,10 +32,17 @@ class NatRouter(Value):
 
 
 class Masquerade(Value):
-    """A private network whose hosts reach others through the active router, under its address on `interface`."""
+    """A private network whose hosts reach others through the active router, under its address on `interface`.
+
+    Or under one address, whichever router is active: best a VIP of the same group as the network's gateway, since that
+    moves along. Answers go to whoever has the address; no router looks whether it has it itself.
+    """
 
     source: Network = Field(description="network whose packets are masqueraded")
     interface: InterfaceName = Field(description="interface through which they leave")
+    address: Host | None = Field(
+        None, description="address that they leave under, such as a VIP; by default the router's own on the interface"
+    )
 
 
 class Group(Value):
@@ -155,6 +163,11 @@ class Settings(Value):
     )
     nat_router: NatRouter | None = Field(None, description="the floating gateway of the real servers, for nat")
     masquerade: tuple[Masquerade, ...] = Field((), description="networks whose hosts reach others through the routers")
+    protect: Flag = Field(
+        False,
+        description="routers drop what comes to a VIP, unless it is to a port of a virtual server, a ping, an error of "
+        "ICMP, or an answer to the router itself",
+    )
     heartbeat: Heartbeat = Field(Heartbeat(), description="how soon a silent router is taken for dead")
     sync: Sync | None = Field(
         None, description="synchronisation of connections, so that established ones survive a takeover; off without it"

@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 
 from clusterd.desired import SYSCTLS
 from clusterd.model import Forwarding
+from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plane import (
     Address,
     Destination,
     DestinationKey,
     Item,
     Key,
-    Masquerade,
-    Netfilter,
     Service,
     ServiceKey,
     SyncDaemon,
@@ -52,7 +51,7 @@ def planes(draw: st.DrawFn) -> dict[Key, Item]:
         items.append(Address(draw(st.sampled_from(("eth0", "eth1"))), IPv4Interface(f"1.2.3.{number}/{prefix}")))
     if draw(st.booleans()):
         sources = draw(st.sets(st.sampled_from(("10.0.0.0/8", "192.168.1.0/24"))))
-        rules = tuple(sorted(Masquerade(IPv4Network(source), "eth0") for source in sources))
+        rules = tuple(Masquerade(IPv4Network(source), "eth0") for source in sorted(sources))
         items.append(Netfilter(rules, intact=draw(st.booleans())))
     roles: tuple[SyncRole, ...] = ("master", "backup")
     for role in draw(st.sets(st.sampled_from(roles))):

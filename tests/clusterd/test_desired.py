@@ -12,6 +12,7 @@ from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, floati
 from clusterd.document import from_data
 from clusterd.groups import groups
 from clusterd.model import Cluster
+from clusterd.netfilter import Netfilter, Untracked
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
@@ -19,10 +20,8 @@ from clusterd.plane import (
     Destination,
     DestinationKey,
     Item,
-    Netfilter,
     Service,
     ServiceKey,
-    Untracked,
     Verb,
 )
 from tests.strategies import clusters

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from hypothesis import given, settings
 
 from clusterd.desired import SYSCTLS
+from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
@@ -14,8 +15,6 @@ from clusterd.plane import (
     DestinationKey,
     Item,
     Key,
-    Masquerade,
-    Netfilter,
     Operation,
     Service,
     ServiceKey,

@@ -4,14 +4,13 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from hypothesis import given, settings
 
+from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
     AddressKey,
     Failure,
     Item,
     Key,
-    Masquerade,
-    Netfilter,
     Operation,
     Scope,
     Service,
@@ -85,8 +84,3 @@ def test_items_and_operations_read_as_the_log_shows_them() -> None:
     assert str(VIP.key) == "1.2.3.1 on eth0"
     refused = Failure(Operation(Verb.ADD, VIP), "No such device")
     assert str(refused) == "add address 1.2.3.1/24 on eth0: No such device"
-
-
-def test_masquerades_have_an_order_so_that_two_tables_can_be_compared() -> None:
-    (rule,) = NAT.masquerades
-    assert sorted([Masquerade(rule.source, "eth1"), rule]) == [rule, Masquerade(rule.source, "eth1")]

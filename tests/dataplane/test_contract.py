@@ -11,6 +11,7 @@ import pytest
 
 from clusterd.desired import SYSCTLS
 from clusterd.model import Forwarding
+from clusterd.netfilter import Masquerade, Netfilter, Untracked
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
@@ -20,8 +21,6 @@ from clusterd.plane import (
     DestinationKey,
     Item,
     LinkChanged,
-    Masquerade,
-    Netfilter,
     Notice,
     Removed,
     Scope,
@@ -29,17 +28,17 @@ from clusterd.plane import (
     ServiceKey,
     SyncDaemon,
     Sysctl,
-    Untracked,
     Verb,
     plane,
 )
 from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, VIP6, WEB, WEB6, Rig, do, real, there
+from tests.dataplane.tables import RICH
 
 SERVICE = Service(WEB, "wlc")
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
 BACKUP = SyncDaemon("backup", "wan", 0, IPv4Address("224.0.0.81"), 8848, 1, 1472)
 NAT = Netfilter(
-    (Masquerade(IPv4Network("192.168.0.0/16"), "wan"), Masquerade(IPv4Network("192.168.1.7/32"), "wan")),
+    (Masquerade(IPv4Network("192.168.1.7/32"), "wan"), Masquerade(IPv4Network("192.168.0.0/16"), "wan")),
     (
         Untracked("lan", (IPv4Address("192.168.1.254"),)),
         Untracked("wan", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.2"), IPv4Address("9.0.0.1"))),
@@ -388,7 +387,7 @@ def test_sync_daemons_that_are_not_ours_are_not_seen(rig: Rig) -> None:
 # --- netfilter and kernel settings --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", [NAT, Netfilter(()), Netfilter(NAT.masquerades[:1])])
+@pytest.mark.parametrize("table", [NAT, RICH, Netfilter(()), Netfilter(NAT.masquerades[:1])])
 def test_the_table_reads_back_as_it_was_written(rig: Rig, table: Netfilter) -> None:
     assert there(rig, Netfilter) == set()
     assert do(rig, Verb.ADD, NAT) == ()

@@ -16,8 +16,9 @@ from clusterd.counters import Counters
 from clusterd.dataplane import addresses
 from clusterd.dataplane.ipvs import fingerprint
 from clusterd.desired import SYSCTLS
+from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plan import plan
-from clusterd.plane import Address, Masquerade, Netfilter, Operation, Service, SyncDaemon, Sysctl, Verb, plane
+from clusterd.plane import Address, Operation, Service, SyncDaemon, Sysctl, Verb, plane
 from tests.dataplane.rig import HERE, SECOND, THERE, VIP, VIP6, WEB, KernelRig, do, real, there
 from tests.lab.namespaces import call, ip, run
 
@@ -159,12 +160,12 @@ def test_whoever_stood_still_between_clock_and_kernel_takes_back_what_was_too_mu
 @pytest.mark.parametrize(
     "meddling",
     [
-        "add rule ip clusterd postrouting counter",
-        "add rule ip clusterd postrouting ip saddr 10.0.0.0/8 masquerade",
-        "add chain ip clusterd more",
-        "add set ip clusterd some { type ipv4_addr; }",
-        "flush chain ip clusterd postrouting",
-        "delete chain ip clusterd postrouting",
+        "add rule inet clusterd postrouting counter",
+        "add rule inet clusterd postrouting ip saddr 10.0.0.0/8 masquerade",
+        "add chain inet clusterd more",
+        "add set inet clusterd some { type ipv4_addr; }",
+        "flush chain inet clusterd postrouting",
+        "delete chain inet clusterd postrouting",
     ],
 )
 def test_a_table_that_others_changed_is_not_what_we_want_and_is_replaced(kernel: KernelRig, meddling: str) -> None:
@@ -179,7 +180,7 @@ def test_a_table_that_others_changed_is_not_what_we_want_and_is_replaced(kernel:
 
 def test_others_tables_are_not_touched(kernel: KernelRig) -> None:
     theirs = "table ip theirs { chain c { type nat hook postrouting priority srcnat; oifname wan masquerade; }; }\n"
-    command("nft", "-f", "-", text=theirs + "table inet clusterd { chain c { }; }\n")
+    command("nft", "-f", "-", text=theirs + "table ip6 clusterd { chain c { }; }\n")
     before = command("nft", "list", "ruleset")
     assert there(kernel, Netfilter) == set()
     assert do(kernel, Verb.ADD, NAT) == ()

@@ -1,92 +1,134 @@
-"""Our nft table as JSON: what we write is what we read, and everything else counts as not intact."""
+"""Our nft table in the kernel: nft's answers, the kernel's generations, and the rules at work on packets.
 
-import copy
+The namespaces are made on whatever kernel the tests run on: nf_tables is all that it needs.
+"""
+
+import ctypes
 import os
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
 
 from clusterd.dataplane import netfilter
-from clusterd.dataplane.netfilter import decode, encode
+from clusterd.dataplane.netfilter import Nftables
 from clusterd.errors import ApplyError
-from clusterd.plane import Masquerade, Netfilter, Operation, Untracked, Verb
+from clusterd.netfilter import Netfilter
+from clusterd.plane import Operation, Verb
+from tests.dataplane.tables import ONE, RICH, TABLES
 
-NETWORKS = st.builds(
-    lambda n, bits: IPv4Network((n >> (32 - bits) << (32 - bits), bits)), st.integers(0, 2**32 - 1), st.integers(1, 32)
-)
-INTERFACES = st.from_regex(r"[A-Za-z0-9_.-]{1,15}", fullmatch=True)
-RULES = st.lists(st.builds(Masquerade, NETWORKS, INTERFACES), max_size=3)
-ADDRESSES = st.sets(st.integers(0, 2**32 - 1).map(IPv4Address), min_size=1, max_size=4).map(lambda s: tuple(sorted(s)))
-UNTRACKED = st.dictionaries(INTERFACES, ADDRESSES, max_size=3)
-TABLES = st.builds(
-    lambda rules, untracked: Netfilter(
-        tuple(sorted(rules)), tuple(Untracked(*each) for each in sorted(untracked.items()))
-    ),
-    RULES,
-    UNTRACKED,
-)
-ONE = Netfilter(
-    (Masquerade(IPv4Network("192.168.1.0/24"), "eth0"),),
-    (Untracked("eth0", (IPv4Address("1.2.3.1"), IPv4Address("1.2.3.4"))),),
-)
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def listed(table: Netfilter) -> list[dict[str, Any]]:
-    """Return what `nft -j list` would print of a table that we have written."""
-    added = [entry["add"] for entry in encode(Verb.ADD, table) if "add" in entry]
-    return [{"metainfo": {"json_schema_version": 1}}, *copy.deepcopy(added[1:])]
+class Namespaced:
+    """Our table in a network namespace without a name, in which a thread lives."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, initializer=_libc.unshare, initargs=(_CLONE_NEWNET,))
+        self.tables = self._thread.submit(Nftables).result()
+
+    def read(self) -> Netfilter | None:
+        return self._thread.submit(self.tables.read).result()
+
+    def write(self, table: Netfilter, verb: Verb = Verb.ADD) -> None:
+        failure = self._thread.submit(self.tables.apply, Operation(verb, table), table).result()
+        assert failure is None, str(failure)
+
+    def nft(self, text: str) -> str:
+        command = ("nft", "-f", "-")
+        done = self._thread.submit(subprocess.run, command, input=text, capture_output=True, text=True).result()
+        assert (done.returncode, done.stderr) == (0, "")
+        return str(done.stdout)
+
+    def close(self) -> None:
+        self._thread.submit(self.tables.close).result()
+        self._thread.shutdown()
 
 
-@settings(deadline=None)
+@pytest.fixture
+def here() -> Iterator[Namespaced]:
+    made = Namespaced()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("table", [ONE, RICH, Netfilter(())])
+def test_the_kernel_has_what_was_written(here: Namespaced, table: Netfilter) -> None:
+    assert here.read() is None
+    here.write(RICH)
+    here.write(table, Verb.SET)
+    assert here.read() == table
+    here.write(table, Verb.DELETE)
+    assert here.read() is None
+    assert here.nft("list ruleset\n") == ""
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TABLES)
-def test_what_is_written_reads_back(table: Netfilter) -> None:
-    assert decode(listed(table)) == table
+def test_the_kernel_takes_every_table_and_gives_it_back(here: Namespaced, table: Netfilter) -> None:
+    here.write(table)
+    assert here.read() == table
 
 
-@settings(deadline=None)
-@given(TABLES)
-def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilter) -> None:
-    for verb in Verb:
-        commands = encode(verb, table)
-        assert [next(iter(command)) for command in commands[:2]] == ["add", "delete"]
-        assert (len(commands) > 2) == (verb is not Verb.DELETE)
+def test_the_table_of_before_goes_when_ours_comes(here: Namespaced) -> None:
+    here.nft("table ip clusterd { chain postrouting { type nat hook postrouting priority srcnat; }; }\n")
+    assert here.read() == Netfilter((), intact=False)
+    here.write(ONE)
+    assert here.read() == ONE
+    here.nft("table ip clusterd { }\n")
+    assert here.read() == replace(ONE, intact=False)
+    here.write(ONE, Verb.DELETE)
+    assert here.nft("list ruleset\n") == ""
 
 
-@settings(deadline=None)
-@given(JSON)
-def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
-    for chain in ("prerouting", "postrouting"):
-        rule = {"rule": {"family": "ip", "table": "clusterd", "chain": chain, "expr": expressions}}
-        assert decode([*listed(ONE), rule]) == Netfilter(ONE.masquerades, ONE.untracked, intact=False)
+def test_others_tables_are_not_touched(here: Namespaced) -> None:
+    here.nft(
+        "table ip theirs { chain c { type nat hook postrouting priority srcnat; oifname wan masquerade; }; }\n"
+        "table ip6 clusterd { chain c { }; }\n"
+        "table inet clusterd2 { set s { type ipv4_addr; elements = { 1.2.3.1 }; }; }\n"
+    )
+    before = here.nft("list ruleset\n")
+    assert here.read() is None
+    here.write(RICH)
+    assert before in here.nft("list ruleset\n")
+    here.write(RICH, Verb.DELETE)
+    assert here.nft("list ruleset\n") == before
 
 
-def test_a_set_may_be_listed_in_any_order() -> None:
-    entries = listed(ONE)
-    untracked = next(entry["rule"] for entry in entries if "rule" in entry)
-    untracked["expr"][1]["match"]["right"]["set"].reverse()
-    assert decode(entries) == ONE
+def test_nft_is_started_only_after_a_table_has_changed(here: Namespaced, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.write(ONE)
+    assert here.read() == ONE
+    started: list[str] = []
+    real = netfilter.listed
+
+    def listed() -> Netfilter | None:
+        started.append("nft")
+        return real()
+
+    monkeypatch.setattr(netfilter, "listed", listed)
+    assert here.read() == ONE
+    assert started == []
+    here.nft("table ip theirs { }\n")
+    assert here.read() == ONE
+    assert started == ["nft"]
+    here.nft("flush chain inet clusterd postrouting\n")
+    assert here.read() == replace(ONE, masquerades=(), intact=False)
+    assert started == ["nft"] * 2
 
 
-@pytest.mark.parametrize("kind", ["set", "map", "chain", "flowtable"])
-def test_a_foreign_object_is_noticed(kind: str) -> None:
-    assert not decode([*listed(ONE), {kind: {"name": "other"}}]).intact
-
-
-@pytest.mark.parametrize("changed", [{"prio": 7}, {"policy": "drop"}, {"hook": "input"}, {"type": "route"}])
-def test_a_changed_chain_is_noticed(changed: dict[str, Any]) -> None:
-    entries = listed(ONE)
-    next(entry["chain"] for entry in entries if "chain" in entry).update(changed)
-    assert not decode(entries).intact
+def test_where_the_kernel_does_not_count_nft_is_asked_each_time(
+    here: Namespaced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netfilter, "_GET_GENERATION", 0xFF << 8)
+    for table in (ONE, RICH):
+        here.write(table)
+        assert here.read() == table
 
 
 @pytest.fixture
@@ -106,22 +148,21 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
 def test_a_listing_that_is_not_understood_is_an_error_that_says_so(stand_in: Callable[..., None], printed: str) -> None:
     stand_in(printed)
     with pytest.raises(ApplyError, match=r"its answer is not what nft 1\.0 prints"):
-        netfilter.read()
+        netfilter.listed()
 
 
-def test_a_listing_that_fails_is_an_error_unless_there_is_no_table(stand_in: Callable[..., None]) -> None:
-    stand_in(error="Error: No such file or directory", status=1)
-    assert netfilter.read() is None
+def test_a_listing_that_fails_is_an_error(stand_in: Callable[..., None]) -> None:
     stand_in(error="Operation not permitted", status=1)
     with pytest.raises(ApplyError, match="Operation not permitted"):
-        netfilter.read()
-    failure = netfilter.apply(Operation(Verb.ADD, ONE), ONE)
+        netfilter.listed()
+    with closing(Nftables()) as tables:
+        failure = tables.apply(Operation(Verb.ADD, ONE), ONE)
     assert str(failure) == f"add {ONE}: Operation not permitted"
 
 
 def test_where_nft_is_not_installed_it_is_said_what_to_install(stand_in: Callable[..., None]) -> None:
     with pytest.raises(ApplyError, match="install the package nftables"):
-        netfilter.read()
+        netfilter.listed()
 
 
 def test_an_nft_that_hangs_is_given_up(stand_in: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,4 +170,4 @@ def test_an_nft_that_hangs_is_given_up(stand_in: Callable[..., None], monkeypatc
     (Path(os.environ["PATH"]) / "nft").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     monkeypatch.setattr(netfilter, "_TIMEOUT_S", 0.1)
     with pytest.raises(ApplyError, match="did not end within"):
-        netfilter.read()
+        netfilter.listed()

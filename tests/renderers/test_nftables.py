@@ -9,15 +9,16 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 
 from clusterd import desired, document
-from clusterd.dataplane import netfilter
+from clusterd.dataplane import ruleset
 from clusterd.model import Cluster
-from clusterd.plane import Netfilter, Verb
+from clusterd.netfilter import Netfilter
+from clusterd.plane import Verb
 from renderers.nftables import render
 from tests.clusterd.examples import manual
 from tests.strategies import clusters
 
 EXAMPLE = (Path(__file__).parent / "manual.nft").read_text()
-FOREIGN = "table ip clusterd { set x { type ipv4_addr; }; }\ntable ip other { }\n"
+FOREIGN = "table inet clusterd { set x { type ipv4_addr; }; }\ntable ip other { }\n"
 
 
 def nft(folder: Path, *steps: str, **files: str) -> str:
@@ -35,7 +36,7 @@ def written(cluster: Cluster) -> str:
     """Return the commands, as JSON, by which a router makes its table."""
     found = desired.netfilter(cluster)
     verb = Verb.ADD if found else Verb.DELETE
-    return json.dumps({"nftables": netfilter.encode(verb, found[0] if found else Netfilter(()))})
+    return json.dumps({"nftables": ruleset.encode(verb, found[0] if found else Netfilter(()))})
 
 
 def masquerading(*rules: dict[str, Any]) -> Cluster:
@@ -86,7 +87,7 @@ def test_every_cluster_loads_as_what_the_router_writes(tmp_path: Path, given: Cl
 def test_every_cluster_renders_the_same_each_time_with_one_rule_a_network(given: Cluster) -> None:
     rendering = render(given)
     assert rendering == render(given)
-    assert rendering.text.count(" masquerade\n") == len(given.settings.masquerade)
+    assert rendering.text.count(" oifname ") == len(given.settings.masquerade)
 
 
 def test_a_host_stands_without_its_prefix() -> None:
