@@ -22,27 +22,14 @@ from clusterd.plane import (
     ServiceKey,
     SyncDaemon,
     SyncRole,
-    Sysctl,
     plane,
 )
+from clusterd.sysctls import sysctls
 
 _FRAME_BYTES = 1500  # the kernel's own assumption, whatever the interface has (ip_vs_sync.c, start_sync_thread)
 _HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}  # IP and UDP
 
 ServerId = tuple[str, str]  # names of the virtual server and the real server
-
-# ip_forward: a router forwards. send_redirects: real servers must not learn a way around the router.
-# expire_nodest_conn, expire_quiescent_template: connections to a removed server end at once, and persistence yields
-# to a weight of 0 (Documentation/networking/ipvs-sysctl.rst).
-# promote_secondaries: without it an address that goes takes all later ones of its network along (devinet.c,
-# __inet_del_ifa).
-SYSCTLS = (
-    Sysctl("ipv4/ip_forward", "1"),
-    Sysctl("ipv4/conf/all/send_redirects", "0"),
-    Sysctl("ipv4/conf/all/promote_secondaries", "1"),
-    Sysctl("ipv4/vs/expire_nodest_conn", "1"),
-    Sysctl("ipv4/vs/expire_quiescent_template", "1"),
-)
 
 
 def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collection[str] = ()) -> dict[Key, Item]:
@@ -52,7 +39,7 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collec
     or stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The
     sorry server steps in when every enabled server is down or drained.
     """
-    items: list[Item] = [*SYSCTLS]
+    items: list[Item] = [*sysctls(cluster, floating(cluster))]
     items += netfilter(cluster)
     for name, virtual in cluster.virtuals.items():
         if virtual.enabled:
@@ -137,4 +124,5 @@ def scope(cluster: Cluster) -> Scope:
     vips = frozenset(virtual.address.ip for virtual in cluster.virtuals.values())
     places = {AddressKey(v.interface, v.address.ip) for v in cluster.virtuals.values()}
     places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster).values()}
-    return Scope(vips, frozenset(places), cluster.settings.sync is not None)
+    names = frozenset(each.name for each in sysctls(cluster, floating(cluster)))
+    return Scope(vips, frozenset(places), cluster.settings.sync is not None, names)

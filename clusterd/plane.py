@@ -227,14 +227,16 @@ Notice = Removed | Claimed | Answered | LinkChanged
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is ours: services on these VIPs, these addresses, and the sync daemons or not. All else stays."""
+    """What is ours: services on these VIPs, these addresses, the sync daemons or not, these sysctls. All else stays."""
 
     vips: frozenset[HostAddress] = frozenset()
     addresses: frozenset[AddressKey] = frozenset()
     sync: bool = False
+    sysctls: frozenset[str] = frozenset()  # names below net
 
     def __or__(self, other: "Scope") -> "Scope":
-        return Scope(self.vips | other.vips, self.addresses | other.addresses, self.sync or other.sync)
+        addresses, names = self.addresses | other.addresses, self.sysctls | other.sysctls
+        return Scope(self.vips | other.vips, addresses, self.sync or other.sync, names)
 
 
 def plane(*items: Item) -> dict[Key, Item]:

@@ -69,6 +69,8 @@ def _settings(settings: Settings, notes: Notes) -> None:
         notes.add("cluster", "masquerade", "cannot be said in keepalived.conf, only as a ruleset for nft")
     if settings.protect:
         notes.add("cluster", "protect", "cannot be said in keepalived.conf, only as a ruleset for nft")
+    if settings.sysctls:
+        notes.add("cluster", "sysctls", "cannot be said in keepalived.conf: write them to sysctl.d")
     if settings.on_store_loss != plain.on_store_loss:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} is not said: keepalived asks no store")
     if settings.sync and settings.sync.window_s != Sync(interface=settings.sync.interface).window_s:

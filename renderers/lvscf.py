@@ -67,7 +67,7 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
     if settings.sync and settings.sync != Sync(interface=settings.sync.interface, id=settings.sync.id):
         notes.add("cluster", "sync", "lvs.cf has an interface and an id, the rest cannot be said")
-    for key in ("brakes", "groups", "notify", "preempt_after_s", "protect", "reachability"):
+    for key in ("brakes", "groups", "notify", "preempt_after_s", "protect", "reachability", "sysctls"):
         if getattr(settings, key) != getattr(Settings(), key):
             notes.add("cluster", key, "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):

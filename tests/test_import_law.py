@@ -31,6 +31,7 @@ PURE = tuple(
         "netfilter",
         "plane",
         "filtering",
+        "sysctls",
         "desired",
         "plan",
         "election",

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from clusterd.dataplane.contract import DataPlane
 from clusterd.plan import plan
-from clusterd.plane import Address, AddressKey, Failure, Notice, Operation, Plane, Scope, applied
+from clusterd.plane import Address, AddressKey, Failure, Notice, Operation, Plane, Scope, Sysctl, applied
 
 SLICE = 500  # operations between two chances for others
 _T = TypeVar("_T")
@@ -53,9 +53,13 @@ class Deadlines:
 
 
 class KernelWriter:
-    """Runs a data plane in a thread of its own. `make` is called in that thread."""
+    """Runs a data plane in a thread of its own. `make` is called in that thread.
 
-    def __init__(self, make: Callable[[], DataPlane]) -> None:
+    `keep` is told, in that thread, which kernel settings are about to change, and what they are until then.
+    """
+
+    def __init__(self, make: Callable[[], DataPlane], keep: Callable[[Sequence[Sysctl]], None] | None = None) -> None:
+        self._keep = keep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._make = make
         self._plane: DataPlane | None = None
@@ -106,6 +110,7 @@ class KernelWriter:
             self._settled = (wanted, actual)
             return Convergence((), (), (), actual)
         self._known = None
+        await self._keep_settings(operations, actual)
         failures: list[Failure] = []
         for start in range(0, len(operations), SLICE):
             for _, run in groupby(operations[start : start + SLICE], deadlines.group):
@@ -113,6 +118,12 @@ class KernelWriter:
                 failures += await self._apply(one_group, partial(deadlines.of, one_group[0]))
         actual = await self.read(scope)
         return Convergence(operations, tuple(failures), plan(actual, wanted), actual)
+
+    async def _keep_settings(self, operations: Sequence[Operation], actual: Plane) -> None:
+        before = [actual.get(operation.item.key) for operation in operations]
+        changing = [item for item in before if isinstance(item, Sysctl)]
+        if self._keep and changing:
+            await self._run(partial(self._keep, changing))
 
     async def _apply(self, operations: Sequence[Operation], until_s: Callable[[], float]) -> tuple[Failure, ...]:
         return await self._run(lambda: self._opened.apply(operations, until_s()))

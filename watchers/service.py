@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -14,11 +15,13 @@ import click
 from clusterd import __version__, settings
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
-from clusterd.errors import ClusterdError
+from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
 from clusterd.settings import Settings
+from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import LocalSocket
+from watchers.releasing import released
 from watchers.router import Places, Router
 from watchers.tasks import Tasks
 
@@ -28,8 +31,9 @@ log = logging.getLogger("clusterd.router")
 @click.command()
 @click.option("--router", help="this router's name in the configuration; the host's name by default")
 @click.option("-v", "--verbose", is_flag=True, help="log what is only of interest to developers, too")
+@click.option("--release", is_flag=True, help="put back what a router that was stopped had changed in this kernel")
 @click.version_option(__version__)
-def main(router: str | None, verbose: bool) -> None:
+def main(router: str | None, verbose: bool, release: bool) -> None:
     """Run this host as an LVS router of a clusterd cluster.
 
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router.
@@ -42,7 +46,10 @@ def main(router: str | None, verbose: bool) -> None:
     try:
         read = settings.read({"router": router})
         with _only_one(read.run_dir):
-            asyncio.run(_serve(read))
+            if release:
+                _release(read)
+            else:
+                asyncio.run(_serve(read))
     except ClusterdError as error:
         sys.exit(f"clusterd-router: {error}")
     except PermissionError as error:
@@ -51,14 +58,35 @@ def main(router: str | None, verbose: bool) -> None:
         sys.exit(f"clusterd-router: {error}")
 
 
+def _release(read: Settings) -> None:
+    """Put back what was changed, and say so. Raises ApplyError where something is left."""
+    with closing(Kernel()) as kernel:
+        done, failures = released(kernel, _last_good(read), FormerSettings(_former(read)))
+    for line in done:
+        click.echo(line)
+    if failures:
+        raise ApplyError("; ".join(map(str, failures)))
+    click.echo("nothing of this router is left in the kernel")
+
+
+def _last_good(read: Settings) -> Path:
+    return read.state_dir / f"{read.cluster}.json"
+
+
+def _former(read: Settings) -> Path:
+    return read.state_dir / f"{read.cluster}.sysctls.json"
+
+
 async def _serve(read: Settings) -> None:
     store = settings.open_store(read)
     places = Places(
-        last_good=read.state_dir / f"{read.cluster}.json",
+        last_good=_last_good(read),
         lease=read.run_dir / f"{read.cluster}.lease",
         lvs_cf=read.lvs_cf,
     )
-    router = Router(read.router, store, Keys(read.cluster), KernelWriter(Kernel), places)
+    router = Router(
+        read.router, store, Keys(read.cluster), KernelWriter(Kernel, FormerSettings(_former(read)).keep), places
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
@@ -81,7 +109,9 @@ def _only_one(run_dir: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise OSError(f"another router service is running: {run_dir / 'router.pid'}") from None
+        raise OSError(
+            f"a router service is running here, see {run_dir / 'router.pid'}; systemctl stop clusterd-router stops it"
+        ) from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

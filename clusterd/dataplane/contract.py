@@ -15,7 +15,7 @@ class DataPlane(Protocol):
     """A kernel that can be read and changed. Raises ApplyError where it cannot be spoken to at all."""
 
     def read(self, scope: Scope) -> dict[Key, Item]:
-        """Return what exists of ours: services on the VIPs of the scope, its addresses, our nft table, our sysctls,
+        """Return what exists of ours: services on the VIPs of the scope, its addresses and sysctls, our nft table,
         and the sync daemons where the scope says that they are ours."""
         ...
 

@@ -10,7 +10,6 @@ from clusterd.dataplane.ipvs import Ipvs
 from clusterd.dataplane.listening import Listener
 from clusterd.dataplane.netfilter import Nftables
 from clusterd.dataplane.sync import SyncDaemons
-from clusterd.desired import SYSCTLS
 from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
@@ -42,7 +41,7 @@ class Kernel:
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
         table = self._nftables.read()
-        settings = sysctl.read(item.name for item in SYSCTLS)
+        settings = sysctl.read(scope.sysctls)
         others = plane(*settings, *([table] if table else []))
         return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
 

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from errno import EINVAL, ENOENT, ESRCH
 from ipaddress import IPv4Address
 
 from clusterd.dataplane.lifetime import lifetime_s
-from clusterd.desired import SYSCTLS
 from clusterd.plane import (
     Address,
     AddressKey,
@@ -25,13 +25,16 @@ from clusterd.plane import (
     Service,
     SyncDaemon,
     Sysctl,
-    SysctlKey,
     Verb,
     applied,
     plane,
 )
+from clusterd.sysctls import SYSCTLS
 
-_KNOWN = {item.key for item in SYSCTLS}
+_KNOWN = re.compile(
+    r"ipv4/(ip_forward|vs/\w+|conf/[^/]+/(send_redirects|promote_secondaries|arp_ignore|arp_announce))"
+    r"|ipv6/conf/all/forwarding|netfilter/nf_conntrack_max"
+)
 
 
 class MemoryPlane:
@@ -135,7 +138,7 @@ class MemoryPlane:
             return Failure(operation, os.strerror(ESRCH if isinstance(item, Service) else ENOENT))
         if isinstance(item, Destination) and verb is not Verb.DELETE and _mixes_families(item):
             return Failure(operation, os.strerror(EINVAL))
-        if isinstance(item, Sysctl) and item.key not in _KNOWN:
+        if isinstance(item, Sysctl) and not _KNOWN.fullmatch(item.name):
             return Failure(operation, os.strerror(ENOENT))
         if isinstance(item, Address) and verb is not Verb.DELETE:
             lifetime = lifetime_s(until_s, self._now())
@@ -169,7 +172,7 @@ def _ours(item: Item, scope: Scope) -> bool:
         case Address():
             return item.key in scope.addresses
         case Sysctl():
-            return SysctlKey(item.name) in _KNOWN
+            return item.name in scope.sysctls
         case SyncDaemon():
             return scope.sync
         case _:

@@ -9,11 +9,11 @@ ROOT = Path("/proc/sys/net")
 
 
 def read(names: Iterable[str], root: Path = ROOT) -> list[Sysctl]:
-    """Return the settings that this kernel has."""
+    """Return the settings that this kernel has, the parts of a value one blank apart."""
     found = []
     for name in names:
         try:
-            found.append(Sysctl(name, (root / name).read_text().strip()))
+            found.append(Sysctl(name, " ".join((root / name).read_text().split())))
         except OSError:
             continue  # not there yet: setting it will say so
     return found

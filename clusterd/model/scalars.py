@@ -64,6 +64,32 @@ DEFAULT_GROUP = "default"
 Forwarding = Literal["nat", "direct", "tunnel"]
 Protocol = Literal["tcp", "udp"]
 Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
+Sysctl = Literal[
+    "net.ipv4.vs.am_droprate",
+    "net.ipv4.vs.amemthresh",
+    "net.ipv4.vs.cache_bypass",
+    "net.ipv4.vs.conn_reuse_mode",
+    "net.ipv4.vs.conntrack",
+    "net.ipv4.vs.drop_entry",
+    "net.ipv4.vs.drop_packet",
+    "net.ipv4.vs.expire_nodest_conn",
+    "net.ipv4.vs.expire_quiescent_template",
+    "net.ipv4.vs.ignore_tunneled",
+    "net.ipv4.vs.nat_icmp_send",
+    "net.ipv4.vs.pmtu_disc",
+    "net.ipv4.vs.run_estimation",
+    "net.ipv4.vs.schedule_icmp",
+    "net.ipv4.vs.secure_tcp",
+    "net.ipv4.vs.sloppy_sctp",
+    "net.ipv4.vs.sloppy_tcp",
+    "net.ipv4.vs.snat_reroute",
+    "net.ipv4.vs.sync_persist_mode",
+    "net.ipv4.vs.sync_qlen_max",
+    "net.ipv4.vs.sync_refresh_period",
+    "net.ipv4.vs.sync_retries",
+    "net.ipv4.vs.sync_sock_size",
+    "net.netfilter.nf_conntrack_max",
+]
 
 
 class Value(BaseModel):

@@ -20,6 +20,7 @@ from clusterd.model.scalars import (
     Priority,
     Seconds,
     Share,
+    Sysctl,
     Value,
 )
 
@@ -167,6 +168,9 @@ class Settings(Value):
         False,
         description="routers drop what comes to a VIP, unless it is to a port of a virtual server, a ping, an error of "
         "ICMP, or an answer to the router itself",
+    )
+    sysctls: Mapping[Sysctl, Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]] = Field(
+        {}, description="kernel settings of every router, beside those that clusterd sets or instead of them"
     )
     heartbeat: Heartbeat = Field(Heartbeat(), description="how soon a silent router is taken for dead")
     sync: Sync | None = Field(

@@ -5,7 +5,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from hypothesis import strategies as st
 
-from clusterd.desired import SYSCTLS
 from clusterd.model import Forwarding
 from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plane import (
@@ -21,6 +20,7 @@ from clusterd.plane import (
     Sysctl,
     plane,
 )
+from clusterd.sysctls import SYSCTLS
 
 WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 MAIL = ServiceKey("tcp", IPv4Address("1.2.3.4"), 25)

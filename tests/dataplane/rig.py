@@ -36,6 +36,7 @@ from clusterd.plane import (
     ServiceKey,
     Verb,
 )
+from clusterd.sysctls import SYSCTLS
 from tests.lab.namespaces import call, enter, ip
 
 HERE, THERE = "plane", "neighbour"
@@ -49,6 +50,7 @@ SCOPE = Scope(
     frozenset({WEB.address, WEB6.address}),
     frozenset({VIP.key, SECOND.key, VIP6.key, AddressKey("away", VIP.address.ip)}),
     sync=True,
+    sysctls=frozenset(each.name for each in SYSCTLS),
 )
 
 

@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 import pytest
 
-from clusterd.desired import SYSCTLS
 from clusterd.model import Forwarding
 from clusterd.netfilter import Masquerade, Netfilter, Untracked
 from clusterd.plan import plan
@@ -31,6 +30,7 @@ from clusterd.plane import (
     Verb,
     plane,
 )
+from clusterd.sysctls import SYSCTLS
 from tests.dataplane.rig import FOREIGN, SCOPE, SECOND, VIP, VIP6, WEB, WEB6, Rig, do, real, there
 from tests.dataplane.tables import RICH
 

@@ -15,10 +15,10 @@ import pytest
 from clusterd.counters import Counters
 from clusterd.dataplane import addresses
 from clusterd.dataplane.ipvs import fingerprint
-from clusterd.desired import SYSCTLS
 from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plan import plan
 from clusterd.plane import Address, Operation, Service, SyncDaemon, Sysctl, Verb, plane
+from clusterd.sysctls import SYSCTLS
 from tests.dataplane.rig import HERE, SECOND, THERE, VIP, VIP6, WEB, KernelRig, do, real, there
 from tests.lab.namespaces import call, ip, run
 

@@ -172,6 +172,7 @@ def test_times_that_vrrp_cannot_count_are_told(beat: dict[str, float], paths: li
         ({"heartbeat": {"port": 539}}, "cluster/heartbeat/port"),
         ({"brakes": {"servers": 1}}, "cluster/brakes"),
         ({"protect": True}, "cluster/protect"),
+        ({"sysctls": {"net.ipv4.vs.sloppy_tcp": 1}}, "cluster/sysctls"),
         ({"notify": {"active_cmd": ["/bin/told"]}}, "cluster/notify"),
         ({"reachability": {"hosts": ["10.0.0.1"]}}, "cluster/reachability"),
         ({"sync": {"interface": "eth1", "window_s": 3}}, "cluster/sync/window_s"),

@@ -155,6 +155,7 @@ def test_what_the_format_cannot_say_of_a_virtual_server_is_a_comment_and_a_warni
         ({"on_store_loss": "hold"}, "cluster/on_store_loss"),
         ({"brakes": {"servers": 0.2}}, "cluster/brakes"),
         ({"protect": True}, "cluster/protect"),
+        ({"sysctls": {"net.ipv4.vs.sloppy_tcp": 1}}, "cluster/sysctls"),
         ({"notify": {"active_cmd": ["/bin/told"]}}, "cluster/notify"),
         ({"reachability": {"hosts": ["10.0.0.1"]}}, "cluster/reachability"),
         ({"sync": {"interface": "eth1", "port": 8849}}, "cluster/sync"),
