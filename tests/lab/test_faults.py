@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.lab import machine, takeover
-from tests.lab.client import fetch
+from tests.lab.client import PERIOD_S, fetch
 from tests.lab.cluster import LabCluster, wait_for
 from tests.lab.takeover import Seen, Takeover
 from tests.lab.topology import ROUTERS, VIP, Network
@@ -120,3 +120,39 @@ def test_what_is_taken_away_by_hand_in_etcd_is_claimed_again(cluster: LabCluster
     never_two(seen)
     assert seen.polls.longest_gap_s < TTL_S + 1
     assert cluster.holders(VIP) == [cluster.etcd.value(key)]
+
+
+@pytest.fixture
+def fast(cluster: LabCluster) -> Iterator[None]:
+    """Signs of life every 50 ms, as long as a test runs."""
+    for settings in (("interval_ms=50", "misses=3"), ()):
+        words = [f"cluster/heartbeat/fast/{setting}" for setting in settings] or ["cluster/heartbeat/fast="]
+        done = cluster.clusterd("set", *words, "--yes", "--wait=20")
+        assert done.returncode == 0, done.stdout + done.stderr
+        wait_for("both are ready", cluster.settled, 60)
+        if settings:
+            yield
+
+
+@pytest.mark.usefixtures("fast")
+def test_in_fast_mode_the_backup_does_not_wait_for_the_lease(cluster: LabCluster, measure: Measure) -> None:
+    seen = takeover.power_cut(cluster)
+    measure("fast mode (3 x 50 ms), power cut", str(seen))
+    never_two(seen)
+    assert seen.polls.longest_gap_s < 1
+    cluster.network.reboot(seen.old)
+    takeover.back(cluster, seen.old)
+
+
+@pytest.mark.usefixtures("fast")
+def test_in_fast_mode_a_killed_routers_addresses_answer_beside_the_new_ones_no_longer_than_the_lease(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    seen = takeover.killed(cluster)
+    twice_s = len(seen.arp.dual_answers()) * PERIOD_S
+    measure("fast mode (3 x 50 ms), kill -9", f"{seen}, for {twice_s:.2f} s")
+    assert seen.taken_s < 1
+    assert seen.let_go_s is not None
+    assert seen.let_go_s < TTL_S
+    assert twice_s < TTL_S
+    takeover.back(cluster, seen.old)

@@ -91,7 +91,7 @@ def test_status_on_a_routers_host_tells_of_routers_servers_and_connections(clust
 def test_both_kernels_are_exactly_what_was_committed(cluster: LabCluster) -> None:
     assert kernel(cluster, "r1") == kernel(cluster, "r2") == table()
     for router in ROUTERS:
-        rules = cluster.network.run(router, "nft", "list", "table", "ip", "clusterd").stdout
+        rules = cluster.network.run(router, "nft", "list", "table", "inet", "clusterd").stdout
         assert 'ip saddr 192.168.1.0/24 oifname "eth0" masquerade' in rules
         assert cluster.network.run(router, "cat", "/proc/sys/net/ipv4/ip_forward").stdout == "1\n"
     assert cluster.holders(GATEWAY) == cluster.holders(VIP)
@@ -120,14 +120,14 @@ def test_what_somebody_changes_in_the_kernel_is_put_back_within_ten_seconds_and_
     redirects = "net.ipv4.conf.all.send_redirects"
 
     def whole() -> bool:
-        rules = network.run(active, "nft", "list", "table", "ip", "clusterd").stdout
+        rules = network.run(active, "nft", "list", "table", "inet", "clusterd").stdout
         setting = network.run(active, "sysctl", "-n", redirects).stdout
         return kernel(cluster, active) == before and "masquerade" in rules and setting == "0\n"
 
     rounds = {
         "ipvsadm -C, nft delete, sysctl -w": (
             ("ipvsadm", "-C"),
-            ("nft", "delete", "table", "ip", "clusterd"),
+            ("nft", "delete", "table", "inet", "clusterd"),
             ("sysctl", "-w", f"{redirects}=1"),
         ),
         "ipvsadm -e, ipvsadm -d": (
