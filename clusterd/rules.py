@@ -109,6 +109,21 @@ def _router_addresses(cluster: Cluster) -> Iterator[Finding]:
             yield path, f"{floating.ip} belongs to {owner[floating.ip]}; a floating address must be free to move"
 
 
+def _masquerade_addresses(cluster: Cluster) -> Iterator[Finding]:
+    """Answers come to whoever has the address: that must be the router to which the network sends."""
+    fixed = {address: path for path, address in _fixed_addresses(cluster)}
+    places = {virtual.address.ip: virtual.group for virtual in cluster.virtuals.values()}
+    for number, each in enumerate(cluster.settings.masquerade):
+        path = f"cluster/masquerade/{number}/address"
+        if each.address in fixed:
+            owner = fixed[each.address]
+            yield path, f"{each.address} is {owner}, which others have not: name a VIP, or leave it out"
+        for group, gateway in gateways(cluster).items():
+            there = places.get(each.address, group) if each.address else group
+            if gateway.address.ip in each.source and there != group:
+                yield path, f"{each.address} moves with group {there}, but the gateway of {each.source} with {group}"
+
+
 def _unique_services(cluster: Cluster) -> Iterator[Finding]:
     seen: dict[tuple[IPv4Address, int, str], str] = {}
     for name, virtual in cluster.virtuals.items():
@@ -168,6 +183,7 @@ RULES = (
     _known_groups,
     _possible_addresses,
     _router_addresses,
+    _masquerade_addresses,
     _unique_services,
     _one_place_per_vip,
     _unique_servers,

@@ -199,3 +199,21 @@ def test_a_floating_address_is_in_one_group() -> None:
 def test_fast_failover_is_faster_than_the_lease() -> None:
     settings = {"heartbeat": {"deadtime_s": 3, "fast": {"interval_ms": 1000, "misses": 3}}}
     assert broken(cluster=settings) == ["cluster/heartbeat/fast: 3 times 1000 ms is not faster than deadtime_s (3)"]
+
+
+def test_a_network_leaves_under_an_address_that_moves_with_its_gateway() -> None:
+    rule = {"source": "10.0.0.0/24", "interface": "eth0", "address": "1.2.3.1"}
+    settings = {"nat_router": GATEWAY, "groups": {"shop": {}}, "masquerade": [rule]}
+    assert broken({"web": {}}, cluster=settings) == []
+    assert broken({"web": {"group": "shop"}}, cluster=settings) == [
+        "cluster/masquerade/0/address: 1.2.3.1 moves with group shop, but the gateway of 10.0.0.0/24 with default"
+    ]
+    elsewhere = settings | {"masquerade": [rule | {"source": "10.9.0.0/24"}, {**rule, "address": "5.6.7.8"}]}
+    assert broken({"web": {"group": "shop"}}, cluster=elsewhere) == []
+
+
+def test_a_network_leaves_under_no_single_routers_address() -> None:
+    rules = [{"source": "10.0.0.0/24", "interface": "eth0", "address": "1.2.3.2"}]
+    assert broken(routers={"a": {"public": "1.2.3.2"}}, cluster={"masquerade": rules}) == [
+        "cluster/masquerade/0/address: 1.2.3.2 is routers/a/public, which others have not: name a VIP, or leave it out"
+    ]
