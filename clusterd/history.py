@@ -109,8 +109,8 @@ def recorded(
     return unsealed.model_copy(update={"hash": digest(unsealed)})
 
 
-def head_of(record: Record, generation: int, objects: Mapping[str, Any]) -> Head:
-    """Return the head after this commit, whose objects are now these."""
+def head_of(record: Record, generation: int, hashes: Mapping[str, str]) -> Head:
+    """Return the head after this commit, whose objects now have these hashes."""
     return Head(
         number=record.number,
         generation=generation,
@@ -119,7 +119,7 @@ def head_of(record: Record, generation: int, objects: Mapping[str, Any]) -> Head
         time=record.time,
         message=record.message,
         hash=record.hash,
-        config_hash=objects_hash(objects),
+        config_hash=joined_hash(hashes),
     )
 
 
@@ -156,9 +156,29 @@ def digest(record: Record) -> str:
     return _sha256(record.model_dump(mode="json", exclude={"hash"}, exclude_unset=True))
 
 
-def objects_hash(objects: Mapping[str, Any]) -> str:
-    """Return the hash of all objects of a configuration, by name; their order does not matter."""
-    return _sha256(dict(objects))
+def object_hashes(objects: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each object of a configuration, by name."""
+    return {name: _sha256(value) for name, value in objects.items()}
+
+
+def joined_hash(hashes: Mapping[str, str]) -> str:
+    """Return the hash of a whole configuration from those of its objects, by name; their order does not matter.
+
+    So whoever knows the hashes of what did not change need not look at it again.
+    """
+    return _sha256(dict(hashes))
+
+
+def changed_hashes(hashes: Mapping[str, str], changes: Mapping[str, ObjectChange]) -> dict[str, str]:
+    """Return the hashes after a commit with these changes."""
+    after = {name: _sha256(change.after) for name, change in changes.items() if change.after is not None}
+    return {name: told for name, told in hashes.items() if name not in changes} | after
+
+
+def changed_objects(objects: Mapping[str, Any], changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
+    """Return the objects after a commit with these changes."""
+    after = {name: change.after for name, change in changes.items() if change.after is not None}
+    return {name: value for name, value in objects.items() if name not in changes} | after
 
 
 def _sha256(data: Any) -> str:
@@ -170,10 +190,7 @@ def replayed(records: Iterable[Record]) -> dict[str, Any]:
     """Return the objects after these commits, done in the order of their numbers upon nothing."""
     objects: dict[str, Any] = {}
     for record in sorted(records, key=lambda record: record.number):
-        for name, change in record.changes.items():
-            objects.pop(name, None)
-            if change.after is not None:
-                objects[name] = change.after
+        objects = changed_objects(objects, record.changes)
     return objects
 
 

@@ -147,7 +147,7 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
 
     known: Committed | None = None
 
-    async def look(_: Snapshot | Batch) -> None:
+    async def listed(_: Snapshot) -> None:
         nonlocal known
         try:
             known = await configuration.read(store, keys, known)
@@ -155,7 +155,15 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
         except ConfigError as error:
             put(error)
 
-    await follow(store, keys.head, look, look)
+    async def changed(_: Batch) -> None:
+        nonlocal known
+        try:
+            known = await (configuration.read_on(store, keys, known) if known else configuration.read(store, keys))
+            put(known)
+        except ConfigError as error:
+            put(error)
+
+    await follow(store, keys.head, listed, changed)
 
 
 async def follow(

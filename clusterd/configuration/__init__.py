@@ -15,6 +15,6 @@ the history says whose commit it is that stands there.
 
 from clusterd.configuration.attempts import written_back
 from clusterd.configuration.committing import Extras, commit
-from clusterd.configuration.reading import Committed, changes_of, read, record, records
+from clusterd.configuration.reading import Committed, changes_of, read, read_on, record, records
 
-__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "record", "records", "written_back"]
+__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "read_on", "record", "records", "written_back"]

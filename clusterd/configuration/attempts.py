@@ -12,7 +12,18 @@ from clusterd.changes import summary
 from clusterd.configuration.reading import Committed, changes_between
 from clusterd.configuration.staging import leftovers
 from clusterd.errors import UnsafeChange
-from clusterd.history import NO_PARENT, Head, ObjectChange, Record, Signature, as_json, head_of, recorded
+from clusterd.history import (
+    NO_PARENT,
+    Head,
+    ObjectChange,
+    Record,
+    Signature,
+    as_json,
+    changed_hashes,
+    head_of,
+    object_hashes,
+    recorded,
+)
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.store.contract import Condition, Delete, Modified, Operation, Put, Store
@@ -28,6 +39,7 @@ class Attempt:
     record: Record
     head: Head  # where the objects are changed in place
     objects: Mapping[str, Any]  # all of them, by name, as they will be
+    hashes: Mapping[str, str]  # of all of them
     written: tuple[str, ...]  # those to write, or to remove where `objects` has none of the name
     guard: tuple[Condition, ...]  # nobody else has committed
     barrier: Put  # makes the guard fail from then on, and changes nothing else
@@ -45,10 +57,12 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
         return None
     said = replace(signature, message=_message(signature.message, changed, base.strays))
     new = recorded(base.number + 1, str(uuid4()), said, base.head.hash, changed)
+    hashes = changed_hashes(base.hashes, changed)
     return Attempt(
         new,
-        head_of(new, base.head.generation, wanted),
+        head_of(new, base.head.generation, hashes),
         wanted,
+        hashes,
         written=tuple(dict.fromkeys([*changed, *base.strays])),
         guard=(Modified(keys.head, base.head_revision),),
         barrier=Put(keys.head, as_json(base.head)),
@@ -67,10 +81,12 @@ async def first(store: Store, keys: Keys, cluster: Cluster, signature: Signature
     made = Put(keys.peer_key, secrets.token_hex(32).encode() if secret is None else secret.value)
     wanted = document.objects(cluster)
     new = recorded(1, str(uuid4()), signature, NO_PARENT, _changed({}, wanted))
+    hashes = object_hashes(wanted)
     return Attempt(
         new,
-        head_of(new, _FIRST_GENERATION, wanted),
+        head_of(new, _FIRST_GENERATION, hashes),
         wanted,
+        hashes,
         written=tuple(wanted),
         guard=(Modified(keys.head, 0), Modified(keys.peer_key, secret.mod_revision if secret else 0)),
         barrier=made,

@@ -57,7 +57,7 @@ async def commit(
         await tidy(store, keys)
     if ready is None or revision is None:
         raise await refusal(store, keys, base, attempt, extras.get("conditions", ()))
-    return Committed(ready[0], cluster, attempt.objects, head_revision=revision, revision=revision)
+    return Committed(ready[0], cluster, attempt.objects, attempt.hashes, head_revision=revision, revision=revision)
 
 
 _Ready = tuple[Head, tuple[Operation, ...]]  # the head that will be, and the transaction that makes it so

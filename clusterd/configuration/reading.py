@@ -1,7 +1,9 @@
 """What is committed, read at one revision, and believed only where the head's hash says so."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,7 +13,18 @@ from clusterd import document
 from clusterd.changes import Change, changes
 from clusterd.collecting import collecting_seldom
 from clusterd.errors import ConfigError, Problem
-from clusterd.history import Head, ObjectChange, Outline, Record, from_parts, objects_hash, replayed
+from clusterd.history import (
+    Head,
+    ObjectChange,
+    Outline,
+    Record,
+    changed_hashes,
+    changed_objects,
+    from_parts,
+    joined_hash,
+    object_hashes,
+    replayed,
+)
 from clusterd.keys import Keys
 from clusterd.model import Cluster, Router, Settings, Virtual
 from clusterd.store.contract import Entry, Snapshot, Store
@@ -26,6 +39,7 @@ class Committed:
     head: Head
     cluster: Cluster = field(repr=False)
     objects: Mapping[str, Any] = field(repr=False)  # by name (``virtuals/web``), as they were committed
+    hashes: Mapping[str, str] = field(repr=False)  # of the objects, by name
     head_revision: int  # the head's mod revision: what the next commit is compared with
     revision: int  # of the snapshot: watch from the next one
     strays: tuple[str, ...] = ()  # objects whose value in etcd is not the committed one: somebody went past the commits
@@ -53,6 +67,33 @@ async def read(store: Store, keys: Keys, known: Committed | None = None) -> Comm
     return None
 
 
+async def read_on(store: Store, keys: Keys, known: Committed) -> Committed | None:
+    """Return what is committed, as `read` does, but without reading what the one commit since `known` left alone.
+
+    The record of that commit says what it changed, and the head's hash whether that is all. Where they do not fit
+    together, or there were more commits, everything is read. What was written past the commits meanwhile is not seen.
+    """
+    with suppress(ConfigError):  # reading everything tells what is wrong, or gets along without what is
+        following = await _following(store, keys, known)
+        if following is not None:
+            return following
+    return await read(store, keys, known)
+
+
+async def _following(store: Store, keys: Keys, known: Committed) -> Committed | None:
+    """Return the commit after `known` if it is the last one and leads to what the head says, else None."""
+    entry, written = await asyncio.gather(store.get(keys.head), store.get(keys.history(known.number + 1)))
+    if entry is None or written is None or known.strays:
+        return None
+    head, new = parsed(Head, entry), await _whole(store, written)
+    hashes = changed_hashes(known.hashes, new.changes)
+    if (head.hash, head.config_hash, known.head.hash) != (new.hash, joined_hash(hashes), new.parent):
+        return None
+    objects = changed_objects(known.objects, new.changes)
+    cluster = _read_cluster(keys, head, objects, known)
+    return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
+
+
 async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
     """Return all records of the history, oldest first. ConfigError names the key of one that cannot be read."""
     entries = (await store.snapshot(keys.history_prefix)).entries
@@ -66,9 +107,13 @@ async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
 async def record(store: Store, keys: Keys, number: int) -> Record | None:
     """Return one record, None where there is none; ConfigError names its key where it cannot be read."""
     entry = await store.get(keys.history(number))
-    if entry is None or not _beside(entry):
-        return None if entry is None else parsed(Record, entry)
-    return _joined(entry, (await store.snapshot(_beside(entry))).entries)
+    return None if entry is None else await _whole(store, entry)
+
+
+async def _whole(store: Store, entry: Entry) -> Record:
+    """Return a record with what stands beside it."""
+    beside = _beside(entry)
+    return _joined(entry, (await store.snapshot(beside)).entries if beside else ())
 
 
 def _beside(entry: Entry) -> str:
@@ -97,20 +142,28 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry,
     prefix = keys.config(head.generation)
     found = {e.key.removeprefix(prefix): _decoded(e.value) for e in snapshot.entries if e.key.startswith(prefix)}
     objects: Mapping[str, Any] = found
-    if objects_hash(found) != head.config_hash:
+    hashes = object_hashes(found)
+    if joined_hash(hashes) != head.config_hash:
         past = [one for one in await records(store, keys) if one.number <= head.number]
         objects = replayed(past)
-        if objects_hash(objects) != head.config_hash:
+        hashes = object_hashes(objects)
+        if joined_hash(hashes) != head.config_hash:
             newer = [e.key for e in snapshot.entries if e.mod_revision > entry.mod_revision] or [prefix]
             what = f"is not what commit {head.number} left here, and the history does not give that back"
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
+    cluster = _read_cluster(keys, head, objects, known)
+    return Committed(head, cluster, objects, hashes, entry.mod_revision, snapshot.revision, tuple(strays))
+
+
+def _read_cluster(keys: Keys, head: Head, objects: Mapping[str, Any], known: Committed | None) -> Cluster:
+    """Return the cluster; ConfigError, with keys as paths, where the objects make none."""
     try:
         with collecting_seldom():
-            cluster = _cluster(objects, known)
+            return _cluster(objects, known)
     except ConfigError as error:
+        prefix = keys.config(head.generation)
         raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
-    return Committed(head, cluster, objects, entry.mod_revision, snapshot.revision, tuple(strays))
 
 
 def _cluster(objects: Mapping[str, Any], known: Committed | None) -> Cluster:

@@ -11,7 +11,8 @@ from clusterd.history import (
     as_json,
     broken_links,
     head_of,
-    objects_hash,
+    joined_hash,
+    object_hashes,
     recorded,
 )
 from clusterd.store.contract import Delete, Modified, Operation, Put
@@ -109,7 +110,7 @@ async def test_committed_objects_of_another_version_are_an_error_that_names_the_
     later = {**base.objects["virtuals/web"], "colour": "red"}
     past = await record(store, KEYS, 1)
     assert past is not None
-    head = head_of(past, 1, {**base.objects, "virtuals/web": later})
+    head = head_of(past, 1, object_hashes({**base.objects, "virtuals/web": later}))
     await by_hand(store, Put(WEB, json.dumps(later).encode()), Put(KEYS.head, as_json(head)))
     with pytest.raises(ConfigError, match=f"{WEB}/colour: unknown key"):
         await read(store, KEYS)
@@ -120,7 +121,7 @@ async def test_an_equal_value_that_was_written_in_another_way_is_no_stray_later(
     base = await commit(store, KEYS, None, manual(), ALICE)
     beat = {"keepalive_s": 1, "deadtime_s": 3, "port": 5390}  # the model says 1.0
     objects = {**base.objects, "cluster": {**base.objects["cluster"], "heartbeat": beat}}
-    head = base.head.model_copy(update={"config_hash": objects_hash(objects)})
+    head = base.head.model_copy(update={"config_hash": joined_hash(object_hashes(objects))})
     settings_key = KEYS.config_object(1, "cluster")
     await by_hand(store, Put(settings_key, json.dumps(objects["cluster"]).encode()), Put(KEYS.head, as_json(head)))
     await commit(store, KEYS, await known(store), with_weight(5), ALICE)

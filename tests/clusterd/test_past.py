@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from clusterd.document import from_data, objects
 from clusterd.errors import ConfigError
-from clusterd.history import NO_PARENT, Author, ObjectChange, Record, Signature, digest, head_of, recorded, replayed
+from clusterd.history import (
+    NO_PARENT,
+    Author,
+    ObjectChange,
+    Record,
+    Signature,
+    digest,
+    head_of,
+    object_hashes,
+    recorded,
+    replayed,
+)
 from clusterd.model import Cluster
 from clusterd.past import blamed, rewound
 from tests.clusterd.examples import clusters, manual
@@ -56,7 +67,7 @@ def blame(records: list[Record], path: str) -> dict[str, tuple[Any, int]]:
 def test_every_earlier_state_comes_back_from_the_records_after_it(states: list[Cluster]) -> None:
     records = history(*states)
     now = replayed(records)
-    head = head_of(records[-1], 1, now)
+    head = head_of(records[-1], 1, object_hashes(now))
     for number, state in enumerate(states, 1):
         assert rewound(now, records[number:], head, number) == objects(state)
     assert rewound(now, records, head, 0) == {}
@@ -66,7 +77,7 @@ def test_without_a_whole_chain_nothing_is_made_up() -> None:
     web = manual()
     records = history(web, edited(web, "virtuals/web/port", 81), edited(web, "virtuals/web/port", 82))
     now = replayed(records)
-    head = head_of(records[-1], 1, now)
+    head = head_of(records[-1], 1, object_hashes(now))
     with pytest.raises(ConfigError, match="the record of commit 2 is missing"):
         rewound(now, [records[0], records[2]], head, 1)
     altered = records[1].model_copy(update={"message": "it was not me"})

@@ -25,7 +25,7 @@ def committed(number: int, hash_: str = ONE) -> Committed:
         hash=hash_,
         config_hash=ONE,
     )
-    return Committed(head, Cluster(), {}, 1, 1)
+    return Committed(head, Cluster(), {}, {}, 1, 1)
 
 
 @pytest.mark.parametrize("current", [None, FOLLOWED])
