@@ -19,7 +19,7 @@ from collections.abc import Iterator, Set
 from fractions import Fraction
 
 from clusterd.desired import carried
-from clusterd.groups import gateway_path, gateways
+from clusterd.groups import Gateway, gateways
 from clusterd.model import Cluster, forwarding
 
 Name = tuple[str, ...]  # of a virtual server alone, or with one of its real servers
@@ -58,12 +58,17 @@ def _routers(before: Cluster, after: Cluster) -> Iterator[str]:
 def _gateway(before: Cluster, after: Cluster) -> Iterator[str]:
     virtuals = _virtuals(before)
     need = virtuals & _natted(before) & _virtuals(after) & _natted(after)
-    left = gateways(after)
-    for group in gateways(before):
-        inside = {name for name in need if before.virtuals[name[0]].group == after.virtuals[name[0]].group == group}
-        if group not in left and inside:
+    left = {each.path for each in gateways(after)}
+    for gateway in gateways(before):
+        inside = {name for name in need if _uses(before, name, gateway) and _uses(after, name, gateway)}
+        if gateway.path not in left and inside:
             said = f"{len(inside)} of {len(virtuals)} virtual servers in service forward by nat"
-            yield f"this removes {gateway_path(group)} while {said}; {FORCE}"
+            yield f"this removes {gateway.path} while {said}; {FORCE}"
+
+
+def _uses(cluster: Cluster, name: Name, gateway: Gateway) -> bool:
+    virtual = cluster.virtuals[name[0]]
+    return virtual.group == gateway.group and virtual.address.version == gateway.address.version
 
 
 def _moved(before: Cluster, after: Cluster) -> Iterator[str]:

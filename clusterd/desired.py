@@ -86,7 +86,8 @@ def destination_key(virtual: Virtual, server: str) -> DestinationKey:
 def _service(virtual: Virtual) -> Iterator[Service]:
     kept = virtual.persistence
     if kept:
-        yield Service(service_key(virtual), virtual.scheduler, kept.timeout_s, kept.prefix)
+        prefix = kept.prefix or virtual.address.max_prefixlen
+        yield Service(service_key(virtual), virtual.scheduler, kept.timeout_s, prefix)
     else:
         yield Service(service_key(virtual), virtual.scheduler)
 
@@ -115,7 +116,7 @@ def floating(cluster: Cluster, of: Collection[str] | None = None) -> tuple[Addre
 
 def carried(cluster: Cluster) -> dict[Address, str]:
     """Return every floating address with its group."""
-    found = {Address(each.interface, each.address): group for group, each in gateways(cluster).items()}
+    found = {Address(each.interface, each.address): each.group for each in gateways(cluster)}
     return found | {Address(v.interface, v.address): v.group for v in cluster.virtuals.values() if v.enabled}
 
 
@@ -123,6 +124,6 @@ def scope(cluster: Cluster) -> Scope:
     """Return what is ours while this cluster is the configuration, whether it is wanted at the moment or not."""
     vips = frozenset(virtual.address.ip for virtual in cluster.virtuals.values())
     places = {AddressKey(v.interface, v.address.ip) for v in cluster.virtuals.values()}
-    places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster).values()}
+    places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster)}
     names = frozenset(each.name for each in sysctls(cluster, floating(cluster)))
     return Scope(vips, frozenset(places), cluster.settings.sync is not None, names)

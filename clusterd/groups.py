@@ -3,9 +3,19 @@
 The group `default` is always there: its gateway is the cluster's, its priorities are the routers' own. Pure.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from clusterd.model import DEFAULT_GROUP, Cluster, NatRouter
+from clusterd.model import DEFAULT_GROUP, Cluster, Group, HostWithPrefix, InterfaceName, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A group's floating gateway for one family of addresses, and where the document has it."""
+
+    group: str
+    path: str
+    interface: InterfaceName
+    address: HostWithPrefix
 
 
 def groups(cluster: Cluster) -> tuple[str, ...]:
@@ -13,18 +23,17 @@ def groups(cluster: Cluster) -> tuple[str, ...]:
     return (DEFAULT_GROUP, *(name for name in cluster.settings.groups if name != DEFAULT_GROUP))
 
 
-def gateways(cluster: Cluster) -> Mapping[str, NatRouter]:
-    """Return the floating gateways by group; a group without one has no key."""
+def gateways(cluster: Cluster) -> tuple[Gateway, ...]:
+    """Return the floating gateways of all groups."""
     settings = cluster.settings
-    given = {DEFAULT_GROUP: settings.nat_router} | {
-        name: group.nat_router for name, group in settings.groups.items() if name != DEFAULT_GROUP
-    }
-    return {name: gateway for name, gateway in given.items() if gateway}
-
-
-def gateway_path(group: str) -> str:
-    """Return where the document has a group's gateway."""
-    return "cluster/nat_router" if group == DEFAULT_GROUP else f"cluster/groups/{group}/nat_router"
+    given: list[tuple[str, str, Settings | Group]] = [(DEFAULT_GROUP, "cluster", settings)]
+    given += [(name, f"cluster/groups/{name}", settings.groups[name]) for name in groups(cluster)[1:]]
+    return tuple(
+        Gateway(group, f"{path}/{key}", gateway.interface, gateway.address)
+        for group, path, where in given
+        for key, gateway in (("nat_router", where.nat_router), ("nat_router6", where.nat_router6))
+        if gateway
+    )
 
 
 def priority(cluster: Cluster, group: str, router: str) -> int:

@@ -15,7 +15,8 @@ from clusterd.reading import (
     Draft,
     Reading,
     decoded,
-    is_ipv6,
+    endpoint,
+    ipv6,
     lines,
     number,
     server_name,
@@ -115,7 +116,7 @@ class _Reader:
         if key in self._names:
             raise ValueError(f"{protocol} {said} is already there")
         self._names[key] = ""
-        why = _unlike(protocol, said)
+        why = _unlike(protocol)
         if why:
             self.made.warn(line.number, said, f"the virtual server is not carried over: {why}")
             return
@@ -127,12 +128,12 @@ class _Reader:
         name = virtual_name(host, port, protocol, self.made.data.get("virtuals", {}))
         at = ("virtuals", name)
         self.made.origins[at] = (line.number, said)
-        data: dict[str, Any] = {"address": f"{host}/32", "port": port, "protocol": protocol}
+        data: dict[str, Any] = {"address": host, "port": port, "protocol": protocol}
         if self._interface is None:
             self.made.wrong(line.number, said, f"which interface carries {host} is not said: give it with --interface")
             self.made.reported.add((*at, "interface"))
         data |= {"interface": self._interface, "scheduler": line.options.get("scheduler", "wlc"), "forwarding": None}
-        self.made.put(at, data | _persistence(line) | {"servers": {}})
+        self.made.put(at, data | _persistence(line, host) | {"servers": {}})
         self._names[key] = name
         if protocol == "udp":
             self.made.warn(line.number, said, "udp, but checked with TCP: servers that take no TCP there count as down")
@@ -148,9 +149,6 @@ class _Reader:
         virtual = self.made.data["virtuals"][self._names[key]]
         if "real-server" not in line.options:
             raise ValueError("which real server: -r is missing")
-        if is_ipv6(line.options["real-server"].rpartition(":")[0]):
-            self.made.warn(line.number, line.options["real-server"], "not carried over: clusterd speaks IPv4 only")
-            return
         host, port = _endpoint(line.options["real-server"])
         way = next((WAYS[option] for option in line.options if option in WAYS), "direct")
         server: dict[str, Any] = {"address": host, "weight": number(line.options.get("weight", "1"))}
@@ -208,23 +206,24 @@ def _named(word: str) -> tuple[str, bool, str]:
     return SHORT[word[1]], len(word) > 2, word[2:]
 
 
-def _unlike(protocol: str, said: str) -> str:
+def _unlike(protocol: str) -> str:
     if protocol == "fwm":
         return "virtual servers are matched by address and port, not by firewall mark"
-    if protocol == "sctp":
-        return "clusterd has tcp and udp"
-    return "clusterd speaks IPv4 only" if is_ipv6(said) or is_ipv6(said.rpartition(":")[0]) else ""
+    return "clusterd has tcp and udp" if protocol == "sctp" else ""
 
 
 def _endpoint(said: str) -> tuple[str, int]:
-    host, colon, port = said.partition(":")
-    address: Any = HOST.read(host)
-    said_port: Any = PORT.read(port) if colon else 0
+    host, port = endpoint(said)
+    address: Any = ipv6(host) or HOST.read(host)
+    said_port: Any = PORT.read(port) if port or said.endswith(":") else 0
     return address, said_port
 
 
-def _persistence(line: _Line) -> dict[str, Any]:
+def _persistence(line: _Line, host: str) -> dict[str, Any]:
+    """Return the persistence: of an IPv6 service the netmask is a prefix length."""
     if "persistent" not in line.options:
         return {}
-    prefix: Any = NETMASK.read(line.options.get("netmask", "255.255.255.255"))
-    return {"persistence": {"timeout_s": number(line.options["persistent"]), "prefix": prefix}}
+    kept: dict[str, Any] = {"timeout_s": number(line.options["persistent"])}
+    if mask := line.options.get("netmask"):
+        kept["prefix"] = number(mask) if ipv6(host) else NETMASK.read(mask)
+    return {"persistence": kept}

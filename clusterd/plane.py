@@ -210,9 +210,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A host said by ARP that it is there."""
+    """A host said, by ARP or neighbour discovery, that it is there."""
 
-    host: IPv4Address
+    host: HostAddress
 
 
 @dataclass(frozen=True, slots=True)

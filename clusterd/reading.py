@@ -7,7 +7,7 @@ Then the document's own rules hold, and their problems are told with the lines o
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv6Address, ip_address
 from typing import Any
 
 from clusterd import document
@@ -115,23 +115,36 @@ def number(word: str) -> int:
     return int(word)
 
 
-def is_ipv6(word: str) -> bool:
-    """Tell whether this is an IPv6 address, perhaps in brackets or with a prefix length."""
+def ipv6(word: str) -> str:
+    """Return an IPv6 address, perhaps in brackets, as it is written shortest (RFC 5952); "" for any other word."""
     try:
-        IPv6Address(word.partition("/")[0].strip("[]"))
+        return str(IPv6Address(word[1:-1] if word.startswith("[") and word.endswith("]") else word))
     except AddressValueError:
-        return False
-    return True
+        return ""
+
+
+def endpoint(said: str) -> tuple[str, str]:
+    """Return the host and the port of HOST:PORT or [IPV6]:PORT; "" where there is no port."""
+    host, bracket, rest = said.rpartition("]")
+    if bracket:
+        return host + bracket, rest.removeprefix(":")
+    if ipv6(said):
+        return said, ""
+    host, _, port = said.partition(":")
+    return host, port
 
 
 def addresses(first: str, last: str) -> Iterator[str]:
     """Return the addresses of a range, both ends included. Raises ValueError where it is none or far too long."""
-    low, high = int(IPv4Address(first)), int(IPv4Address(last))
-    if high < low:
+    low, high = ip_address(first), ip_address(last)
+    if low.version != high.version:
+        raise ValueError(f"{first} and {last} are of different families")
+    count = int(high) - int(low) + 1
+    if count < 1:
         raise ValueError(f"the range {first} to {last} goes backwards")
-    if high - low >= MOST_ADDRESSES:
-        raise ValueError(f"{high - low + 1} addresses are too many for one range: at most {MOST_ADDRESSES}")
-    return (str(IPv4Address(number)) for number in range(low, high + 1))
+    if count > MOST_ADDRESSES:
+        raise ValueError(f"{count} addresses are too many for one range: at most {MOST_ADDRESSES}")
+    return (str(low + number) for number in range(count))
 
 
 def settle_forwarding(made: Draft, default: str) -> None:
@@ -151,7 +164,7 @@ def settle_forwarding(made: Draft, default: str) -> None:
 
 def server_name(address: str, port: int | None, taken: Container[str]) -> str:
     """Return what a real server is called that has no name: its address, with its port where that is needed."""
-    return free_name(f"{address}-{port}" if address in taken and port else address, taken)
+    return free_name(f"{address}-{port}" if free_name(address, ()) in taken and port else address, taken)
 
 
 def virtual_name(address: str, port: int, protocol: str, taken: Container[str]) -> str:

@@ -1,17 +1,17 @@
 """What must hold between the objects of a cluster. One function a rule; each yields (path, message)."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from itertools import islice
 
-from clusterd.groups import gateway_path, gateways, groups
-from clusterd.model import DEFAULT_GROUP, Cluster, forwarding
+from clusterd.groups import gateways, groups
+from clusterd.model import DEFAULT_GROUP, Cluster, Host, HostWithPrefix, Virtual, forwarding
+from clusterd.plane import endpoint
 
 Finding = tuple[str, str]
 
 THIS_NETWORK = IPv4Network("0.0.0.0/8")
 EVERYBODY = IPv4Address("255.255.255.255")
-_WHAT_TO_DO = "write an address that a host can have, and its network's prefix or /32"
 
 
 def broken_rules(cluster: Cluster) -> Iterator[Finding]:
@@ -59,47 +59,85 @@ def _reachability(cluster: Cluster) -> Iterator[Finding]:
         )
 
 
-def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Address]]:
+def _fixed_addresses(cluster: Cluster) -> Iterator[tuple[str, Host]]:
     for name, router in cluster.routers.items():
         yield f"routers/{name}/public", router.public
-        if router.private is not None:
-            yield f"routers/{name}/private", router.private
+        for key, address in (("private", router.private), ("public6", router.public6), ("private6", router.private6)):
+            if address is not None:
+                yield f"routers/{name}/{key}", address
 
 
-def _floating_addresses(cluster: Cluster) -> Iterator[tuple[str, IPv4Interface]]:
-    for group, gateway in gateways(cluster).items():
-        yield f"{gateway_path(group)}/address", gateway.address
+def _floating_addresses(cluster: Cluster) -> Iterator[tuple[str, HostWithPrefix]]:
+    for gateway in gateways(cluster):
+        yield f"{gateway.path}/address", gateway.address
     for name, virtual in cluster.virtuals.items():
         yield f"virtuals/{name}/address", virtual.address
 
 
 def _possible_addresses(cluster: Cluster) -> Iterator[Finding]:
     for path, address in _floating_addresses(cluster):
-        for reason in islice(_no_host(address), 1):
-            yield path, f"{address} cannot be a floating address: {reason}; {_WHAT_TO_DO}"
+        ends = _no_place(address) if path.startswith("virtuals") else ()
+        for reason in islice((*_no_host(address.ip), *_no_host_inside(address), *ends), 1):
+            to_do = f"write an address that a host can have, and its network's prefix or /{address.max_prefixlen}"
+            yield path, f"{address} cannot be a floating address: {reason}; {to_do}"
+    for path, host in _hosts6(cluster):
+        for reason in islice((*_no_host(host), *_no_place(host)), 1):
+            yield path, f"{host} cannot be a host's address here: {reason}"
 
 
-def _no_host(address: IPv4Interface) -> Iterator[str]:
-    """Yield why no host can have this address, nothing where one can. Source: RFC 1122, 3.2.1.3; RFC 3021 for /31."""
-    ip, network = address.ip, address.network
-    if ip in THIS_NETWORK:
+def _hosts6(cluster: Cluster) -> Iterator[tuple[str, IPv6Address]]:
+    """Yield the IPv6 addresses of hosts that this router talks to, or sends to."""
+    hosts = [*_fixed_addresses(cluster)]
+    hosts += [(f"cluster/reachability/hosts/{place}", h) for place, h in enumerate(cluster.settings.reachability.hosts)]
+    for name, virtual in cluster.virtuals.items():
+        hosts += [(f"virtuals/{name}/servers/{label}/address", each.address) for label, each in virtual.servers.items()]
+        hosts += [(f"virtuals/{name}/sorry_server", virtual.sorry_server)] if virtual.sorry_server else []
+    return ((path, host) for path, host in hosts if isinstance(host, IPv6Address))
+
+
+def _no_host(ip: Host) -> Iterator[str]:
+    """Yield why no host can have this address. Source: RFC 1122, 3.2.1.3, and for IPv6 RFC 4291, 2.5 and 2.7."""
+    if isinstance(ip, IPv4Address) and ip in THIS_NETWORK:
         yield "0.0.0.0/8 means this network"
+    if isinstance(ip, IPv6Address) and ip.is_unspecified:
+        yield ":: means no address"
     if ip.is_loopback:
         yield "it is a loopback address"
     if ip.is_multicast:
         yield "it is a multicast address"
     if ip == EVERYBODY:
         yield "it is the broadcast address of every network"
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        yield f"it means an IPv4 address, which is written {ip.ipv4_mapped}"
+
+
+def _no_place(address: Host | HostWithPrefix) -> Iterator[str]:
+    """Yield why others cannot name this address. A gateway may have it: who uses that knows the link.
+
+    IPVS takes no real server with one (ip_vs_ctl.c, ip_vs_new_dest).
+    """
+    if isinstance(address, IPv6Address) and address.is_link_local:
+        yield "it is link-local, so it means another host on every link"
+
+
+def _no_host_inside(address: HostWithPrefix) -> Iterator[str]:
+    """Yield why no host can have this address in its network.
+
+    Source: RFC 1122, 3.2.1.3; RFC 3021 for /31; RFC 4291, 2.6.1, and RFC 6164 for /127.
+    """
+    ip, network = address.ip, address.network
+    alone = network.prefixlen >= network.max_prefixlen - 1
     if network.prefixlen == 0:
         yield "a prefix of /0 is every network"
-    if network.prefixlen < 31 and ip == network.network_address:
-        yield f"it is the address of the network {network} itself"
-    if network.prefixlen < 31 and ip == network.broadcast_address:
+    if not alone and ip == network.network_address:
+        meant = "the address of the network {} itself" if ip.version == 4 else "what every router of {} answers to"
+        yield f"it is {meant.format(network)}"
+    if not alone and ip.version == 4 and ip == network.broadcast_address:
         yield f"it is the broadcast address of {network}"
 
 
 def _router_addresses(cluster: Cluster) -> Iterator[Finding]:
-    owner: dict[IPv4Address, str] = {}
+    owner: dict[Host, str] = {}
     for path, address in _fixed_addresses(cluster):
         if address in owner:
             yield path, f"{address} is already {owner[address]}"
@@ -125,21 +163,21 @@ def _masquerade_addresses(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _unique_services(cluster: Cluster) -> Iterator[Finding]:
-    seen: dict[tuple[IPv4Address, int, str], str] = {}
+    seen: dict[tuple[Host, int, str], str] = {}
     for name, virtual in cluster.virtuals.items():
         key = (virtual.address.ip, virtual.port, virtual.protocol)
         if key in seen:
             yield (
                 f"virtuals/{name}/address",
-                f"{virtual.protocol} {virtual.address.ip}:{virtual.port} is already virtuals/{seen[key]}",
+                f"{virtual.protocol} {endpoint(*key[:2])} is already virtuals/{seen[key]}",
             )
         seen.setdefault(key, name)
 
 
 def _one_place_per_vip(cluster: Cluster) -> Iterator[Finding]:
-    carried = [(gateway_path(group), each.address, each.interface, group) for group, each in gateways(cluster).items()]
+    carried = [(each.path, each.address, each.interface, each.group) for each in gateways(cluster)]
     carried += [(f"virtuals/{name}", v.address, v.interface, v.group) for name, v in cluster.virtuals.items()]
-    first: dict[IPv4Address, tuple[str, IPv4Interface, str, str]] = {}
+    first: dict[Host, tuple[str, HostWithPrefix, str, str]] = {}
     for here in carried:
         there = first.setdefault(here[1].ip, here)
         if there[1:3] != here[1:3]:
@@ -154,13 +192,14 @@ def _one_place_per_vip(cluster: Cluster) -> Iterator[Finding]:
 
 def _unique_servers(cluster: Cluster) -> Iterator[Finding]:
     for name, virtual in cluster.virtuals.items():
-        seen: dict[tuple[int, int], str] = {}  # int is hashed much faster than IPv4Address, and there can be 50,000
-        vip = int(virtual.address)
+        seen: dict[tuple[bytes, int], str] = {}  # bytes are hashed much faster than addresses, and there can be 50,000
+        vip = virtual.address.packed
         for label, server in virtual.servers.items():
-            key = (int(server.address), server.port or virtual.port)
+            key = (server.address.packed, server.port or virtual.port)
             path = f"virtuals/{name}/servers/{label}/address"
             if key in seen:
-                yield path, f"{server.address}:{key[1]} is already server {seen[key]} of this virtual server"
+                taken = endpoint(server.address, key[1])
+                yield path, f"{taken} is already server {seen[key]} of this virtual server"
             seen.setdefault(key, label)
             if key[0] == vip:
                 yield path, f"{server.address} is the virtual server's own address"
@@ -177,6 +216,37 @@ def _same_port(cluster: Cluster) -> Iterator[Finding]:
                 )
 
 
+def _one_family(cluster: Cluster) -> Iterator[Finding]:
+    """Source: ip_vs_ctl.c, ip_vs_genl_set_cmd."""
+    for name, virtual in cluster.virtuals.items():
+        for path, address, way in _behind(cluster, virtual):
+            if address.version == virtual.address.version:
+                continue
+            said = f"{address} is of another family than the VIP {virtual.address.ip}"
+            if way != "tunnel":
+                yield f"virtuals/{name}/{path}", f"{said}, which {way} forwarding cannot bridge: only tunnel can"
+            elif cluster.settings.sync:
+                yield f"virtuals/{name}/{path}", f"{said}, and connections of such are not synchronised: leave one out"
+
+
+def _behind(cluster: Cluster, virtual: Virtual) -> Iterator[tuple[str, Host, str]]:
+    """Yield what a virtual server sends to: where the document has it, its address, and how packets reach it."""
+    for label, server in virtual.servers.items():
+        yield f"servers/{label}/address", server.address, forwarding(cluster, virtual, server)
+    if virtual.sorry_server:
+        yield "sorry_server", virtual.sorry_server, virtual.forwarding or cluster.settings.forwarding
+
+
+def _possible_prefix(cluster: Cluster) -> Iterator[Finding]:
+    for name, virtual in cluster.virtuals.items():
+        kept, most = virtual.persistence, virtual.address.max_prefixlen
+        if kept and kept.prefix and kept.prefix > most:
+            yield (
+                f"virtuals/{name}/persistence/prefix",
+                f"must be at most {most}, as many bits as a client's address has, not {kept.prefix}",
+            )
+
+
 RULES = (
     _heartbeat,
     _reachability,
@@ -188,4 +258,6 @@ RULES = (
     _one_place_per_vip,
     _unique_servers,
     _same_port,
+    _one_family,
+    _possible_prefix,
 )

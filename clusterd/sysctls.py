@@ -59,7 +59,7 @@ def _hides_clients(cluster: Cluster) -> Iterator[bool]:
     That is so where everybody's packets do, or those that go out to the real servers' side. IPVS keeps its packets from
     connection tracking, and so from masquerading, unless vs/conntrack is 1 (ip_vs_xmit.c, ip_vs_nat_send_or_cont).
     """
-    sides = {gateway.interface for gateway in gateways(cluster).values()}
+    sides = {gateway.interface for gateway in gateways(cluster)}
     nat = any(forwarding(cluster, v, each) == "nat" for v in cluster.virtuals.values() for each in v.servers.values())
     for each in cluster.settings.masquerade:
         yield nat and (each.interface in sides or each.source.prefixlen == 0)

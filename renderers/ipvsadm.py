@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 
 from clusterd.desired import desired, service_key
 from clusterd.model import Cluster, Forwarding
-from clusterd.plane import Destination, DestinationKey, Plane, Service, ServiceKey
+from clusterd.plane import Destination, DestinationKey, Plane, Service, ServiceKey, endpoint
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
@@ -51,22 +51,29 @@ def _notes(cluster: Cluster, table: Plane) -> Notes:
 
 
 def _key(key: ServiceKey) -> str:
-    return f"{_PROTOCOLS[key.protocol]} {key.address}:{key.port}"
+    return f"{_PROTOCOLS[key.protocol]} {endpoint(key.address, key.port)}"
 
 
 def _service(service: Service) -> dict[str, object]:
-    alone = service.persistence_prefix == 32  # ipvsadm prints no netmask for single clients
     return {
         "key": _key(service.key),
         "scheduler": service.scheduler,
         "persistence_s": service.persistence_s,
-        "netmask": None if alone else IPv4Network((0, service.persistence_prefix)).netmask,
+        "netmask": _netmask(service),
     }
+
+
+def _netmask(service: Service) -> object:
+    """Return what stands after -M: none for single clients, and for IPv6 a prefix length."""
+    prefix = service.persistence_prefix
+    if not service.persistence_s or prefix == service.key.address.max_prefixlen:
+        return None
+    return prefix if service.key.address.version == 6 else IPv4Network((0, prefix)).netmask
 
 
 def _destination(destination: Destination) -> dict[str, object]:
     return {
-        "address": f"{destination.key.address}:{destination.key.port}",
+        "address": endpoint(destination.key.address, destination.key.port),
         "forwarding": _FORWARDING[destination.forwarding],
         "weight": destination.weight,
         "tunnel": _TUNNEL if destination.forwarding == "tunnel" else None,

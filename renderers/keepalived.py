@@ -9,7 +9,7 @@ The limits here are those that `keepalived -t` enforces: it refuses a file in wh
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface
 from itertools import count
 from typing import Any
@@ -127,11 +127,28 @@ def _instances(cluster: Cluster) -> list[dict[str, object]]:
         {
             "interface": interface,
             "router_id": number,
-            "advertised": addresses[:MOST_ADVERTISED],
-            "excluded": addresses[MOST_ADVERTISED:],
+            "advertised": advertised,
+            "excluded": [address for address in addresses if address not in advertised],
         }
         for (interface, addresses), number in zip(carried.items(), numbers, strict=False)
+        for advertised in [_advertised(addresses)]
     ]
+
+
+def _advertised(addresses: Sequence[IPv4Interface | IPv6Interface]) -> list[IPv4Interface | IPv6Interface]:
+    """Return those that stand in the adverts: they are of one family (keepalived.conf(5), virtual_ipaddress)."""
+    family = addresses[0].version
+    return [address for address in addresses if address.version == family][:MOST_ADVERTISED]
+
+
+def _persistent(virtual: Virtual) -> dict[str, object] | None:
+    """Return the persistence: of an IPv6 address the granularity is a prefix length (keepalived.conf(5))."""
+    kept = virtual.persistence
+    if not kept:
+        return None
+    prefix = kept.prefix or virtual.address.max_prefixlen
+    mask = prefix if virtual.address.version == 6 else IPv4Network((0, prefix)).netmask
+    return {"timeout_s": kept.timeout_s, "netmask": mask}
 
 
 def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
@@ -151,7 +168,6 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         elif server.drain:
             notes.add(part, f"servers/{label}/drain", f"is said as weight 0 instead of {server.weight}")
     way = virtual.forwarding or cluster.settings.forwarding
-    kept = virtual.persistence
     return {
         "path": part,
         "said": said,
@@ -159,7 +175,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         "port": virtual.port,
         "scheduler": virtual.scheduler,
         "kind": _LB_KINDS[way],
-        "persistent": kept and {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask},
+        "persistent": _persistent(virtual),
         "protocol": virtual.protocol.upper(),
         "quiesce": virtual.quiesce,
         "sorry_server": virtual.sorry_server,

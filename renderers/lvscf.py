@@ -9,17 +9,29 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from itertools import count
 from typing import Any
 
 from clusterd.lvscf import masquerades
 from clusterd.lvscf.grammar import SCHEDULERS
 from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
-from clusterd.model import Check, Cluster, HttpCheck, Router, SendExpectCheck, Settings, Sync, Virtual, forwarding
+from clusterd.model import (
+    Check,
+    Cluster,
+    Host,
+    HttpCheck,
+    Router,
+    SendExpectCheck,
+    Settings,
+    Sync,
+    Virtual,
+    forwarding,
+)
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
+_IPV4_ONLY = "lvs.cf has IPv4 only"
 LONGEST_TEXT = 255  # bytes of a send or expect string
 LONGEST_LABEL = 15  # of an interface with its alias: IFNAMSIZ, netdevice(7)
 # A quote ends the text unless it is in the text's first word; single quotes around a text would be sent with it.
@@ -33,7 +45,7 @@ class _Aliases:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._next: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
-        self._given: dict[tuple[str, IPv4Address], str] = {}
+        self._given: dict[tuple[str, Host], str] = {}
 
     def place(self, part: str, rest: str, address: IPv4Interface, interface: str) -> dict[str, str]:
         """Return where an address goes, as the format says it."""
@@ -56,7 +68,7 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
     values = {
         "serial_no": serial_no,
         "routers": routers,
-        "private": _private(routers),
+        "private": _private(routers, notes),
         "heartbeat": _heartbeat(settings, notes),
         "network": settings.forwarding,
         "sync": settings.sync,
@@ -67,6 +79,8 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
     if settings.sync and settings.sync != Sync(interface=settings.sync.interface, id=settings.sync.id):
         notes.add("cluster", "sync", "lvs.cf has an interface and an id, the rest cannot be said")
+    if settings.nat_router6:
+        notes.add("cluster", "nat_router6", f"left out: {_IPV4_ONLY}")
     for key in ("brakes", "groups", "notify", "preempt_after_s", "protect", "reachability", "sysctls"):
         if getattr(settings, key) != getattr(Settings(), key):
             notes.add("cluster", key, "cannot be said in lvs.cf")
@@ -77,7 +91,11 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
 
 def _routers(cluster: Cluster, notes: Notes) -> dict[str, Router]:
     """Return the routers that the format has room for, by the names that it has for them."""
-    ranked = sorted(cluster.routers, key=lambda name: -cluster.routers[name].priority)
+    four = [name for name, router in cluster.routers.items() if router.public.version == 4]
+    for name in cluster.routers:
+        if name not in four:
+            notes.add("routers", name, f"left out: {_IPV4_ONLY}")
+    ranked = sorted(four, key=lambda name: -cluster.routers[name].priority)
     roles = dict(zip(PRIORITIES, ranked, strict=False))
     for role, name in roles.items():
         if name != role:
@@ -89,15 +107,21 @@ def _routers(cluster: Cluster, notes: Notes) -> dict[str, Router]:
     return {role: cluster.routers[name] for role, name in roles.items()}
 
 
-def _private(routers: Mapping[str, Router]) -> dict[str, IPv4Address]:
+def _private(routers: Mapping[str, Router], notes: Notes) -> dict[str, Host]:
     """Return the private addresses to write, by role: of all routers or of none.
 
     The parser takes the backup's from the file only where the primary's stands too, and gives it none where only the
     primary's does. A router without one is said to have its public address, which is what the format means by none.
     """
-    if not any(router.private for router in routers.values()):
-        return {}
-    return {role: router.private or router.public for role, router in routers.items()}
+    private: dict[str, Host] = {}
+    for role, router in routers.items():
+        for key in ("private", "public6", "private6"):
+            address: Host | None = getattr(router, key)
+            if address and address.version == 6:
+                notes.add("routers", f"{role}/{key}", f"{address} is not said: {_IPV4_ONLY}")
+            elif address:
+                private[role] = address
+    return {role: private.get(role, router.public) for role, router in routers.items()} if private else {}
 
 
 def _heartbeat(settings: Settings, notes: Notes) -> dict[str, int]:
@@ -116,6 +140,9 @@ def _whole(rounded: Any, value: float, notes: Notes, part: str, rest: str) -> in
 
 def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
+    if isinstance(virtual.address, IPv6Interface):
+        notes.add(part, "", f"left out: {_IPV4_ONLY}")
+        return {"path": part, "said": False}
     scheduler, monitor = virtual.scheduler, _MONITORS.get(virtual.load.source, "none")
     if scheduler not in SCHEDULERS:
         notes.add(part, "scheduler", f"lvs.cf does not know {scheduler}, wlc stands in")
@@ -127,6 +154,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
     return {
         "name": name,
         "path": part,
+        "said": True,
         "active": int(virtual.enabled),
         "place": aliases.place(part, "", virtual.address, virtual.interface),
         "port": virtual.port,
@@ -136,14 +164,28 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
         "scheduler": scheduler,
         "protocol": virtual.protocol,
         "quiesce": virtual.quiesce,
-        "sorry_server": virtual.sorry_server,
-        "servers": [_server(cluster, virtual, part, label, notes) for label in virtual.servers],
+        "sorry_server": _sayable(virtual.sorry_server, part, "sorry_server", notes),
+        "servers": [
+            _server(cluster, virtual, part, label, notes)
+            for label, server in virtual.servers.items()
+            if _sayable(server.address, part, f"servers/{label}", notes)
+        ],
     }
+
+
+def _sayable(address: Host | None, part: str, rest: str, notes: Notes) -> Host | None:
+    """Return an address that the format can say, none otherwise, which is noted."""
+    if isinstance(address, IPv6Address):
+        notes.add(part, rest, f"left out: {_IPV4_ONLY}, not {address}")
+        return None
+    return address
 
 
 def _persistence(virtual: Virtual) -> dict[str, object] | None:
     kept = virtual.persistence
-    return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask} if kept else None
+    if not kept:
+        return None
+    return {"timeout_s": kept.timeout_s, "netmask": kept.prefix and IPv4Network((0, kept.prefix)).netmask}
 
 
 def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: Notes) -> dict[str, object]:

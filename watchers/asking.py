@@ -6,6 +6,7 @@ r3       yes     yes     lost            a lost datagram costs only its own part
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from clusterd.election import AskPeers, Promised
 from watchers.envelope import Question, Reply, Sign
@@ -14,7 +15,7 @@ _KEPT_QUESTIONS = 20
 _KEPT_TOKENS = 4
 _MOST_PATHS = 4
 _NEVER = float("-inf")
-Path = tuple[str, int]
+Path = tuple[Any, ...]  # host, port, and for IPv6 flow and scope (ipv6(7))
 
 
 @dataclass(slots=True)

@@ -185,7 +185,7 @@ class Elections:
                 self._join(group)
             self._step(group, _configured(cluster, group))
         others = {
-            name: [str(address) for address in (router.private, router.public) if address]
+            name: [str(a) for a in (router.private, router.public, router.private6, router.public6) if a]
             for name, router in cluster.routers.items()
             if name != self._me
         }

@@ -8,11 +8,21 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import IPv4Address
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
-from clusterd.plane import Address, AddressKey, Claimed, Item, Operation, Plane, Removed, Scope, SyncDaemonKey
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Claimed,
+    HostAddress,
+    Item,
+    Operation,
+    Plane,
+    Removed,
+    Scope,
+    SyncDaemonKey,
+)
 from watchers.guard import Guard
 from watchers.holding import Holding, Taken
 from watchers.kernel_writer import Convergence, Deadlines, KernelWriter, addresses
@@ -70,7 +80,7 @@ class KernelFollower:
     _carried_until_s: float = 0.0
     _wish: Wanted | None = None  # what was wanted last: to look again costs less than to think again
     _reached: Plane | None = None  # what the kernel was last seen to be as wanted
-    _hosts: tuple[IPv4Address, ...] = ()
+    _hosts: tuple[HostAddress, ...] = ()
     _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +90,7 @@ class KernelFollower:
         """Take in what others did to an address."""
         self._guard.noticed(notice, boottime_s())
 
-    def listen(self, hosts: tuple[IPv4Address, ...]) -> None:
+    def listen(self, hosts: tuple[HostAddress, ...]) -> None:
         """Hear of claims to the held addresses, and what these hosts say."""
         self._hosts = hosts
         self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held()), hosts))

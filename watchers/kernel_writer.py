@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address
 from itertools import groupby
 from typing import TypeVar
 
 from clusterd.dataplane.contract import DataPlane
 from clusterd.plan import plan
-from clusterd.plane import Address, AddressKey, Failure, Notice, Operation, Plane, Scope, Sysctl, applied
+from clusterd.plane import Address, AddressKey, Failure, HostAddress, Notice, Operation, Plane, Scope, Sysctl, applied
 
 SLICE = 500  # operations between two chances for others
 _T = TypeVar("_T")
@@ -140,11 +139,11 @@ class KernelWriter:
         """Let addresses live on. Raises ApplyError."""
         return await self._run(lambda: self._opened.renew(addresses, until_s()))
 
-    async def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address]) -> None:
+    async def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress]) -> None:
         """Heed other hosts' claims to these addresses and what these hosts say, and no others."""
         await self._run(lambda: self._opened.listen(keys, hosts))
 
-    async def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    async def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Ask neighbours whether they are there."""
         await self._run(lambda: self._opened.ask(hosts))
 

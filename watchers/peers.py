@@ -3,17 +3,21 @@
 import asyncio
 import logging
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 
 from clusterd.clock import boottime_s
 from clusterd.election import Alive, Answer, Asked, AskPeers, Promised, SayAlive
-from watchers.asking import Asking
+from watchers.asking import Asking, Path
 from watchers.envelope import LARGEST_BYTES, Message, Question, Reply, Sign, seal, unseal
 
 log = logging.getLogger("clusterd.peers")
 _MOST_STRANGERS = 100
+_NO_IPV6 = (EAFNOSUPPORT, EADDRNOTAVAIL)  # not built in, or switched off (net.ipv6.conf.all.disable_ipv6)
 
 
 @dataclass(slots=True)
@@ -22,11 +26,11 @@ class Peers(asyncio.DatagramProtocol):
 
     me: str
     heard: Callable[[str, Promised | Asked | Alive], None]
-    host: str = "0.0.0.0"  # noqa: S104 - every interface is a path to the others
+    hosts: Sequence[str] = ("0.0.0.0", "::")  # noqa: S104 - every interface is a path to the others
     secret: bytes = b""
     addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     port: int = 0
-    _transport: asyncio.DatagramTransport | None = None
+    _transports: dict[int, asyncio.DatagramTransport] = field(default_factory=dict)  # by family
     _groups: dict[str, Asking] = field(default_factory=dict)
     _began: tuple[int, float] = field(default_factory=lambda: (time.time_ns(), boottime_s()))
     _strangers: set[str] = field(default_factory=set)
@@ -36,16 +40,17 @@ class Peers(asyncio.DatagramProtocol):
         self.secret, self.addresses = secret, addresses
         if port == self.port:
             return
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, port))
+        loop, opened = asyncio.get_running_loop(), dict[int, asyncio.DatagramTransport]()
+        for sock in _bound(self.hosts, port):
+            opened[sock.family], _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
         self.close()
-        self._transport, self.port = transport, port
+        self._transports, self.port = opened, port
 
     def close(self) -> None:
-        """Close the socket."""
-        if self._transport:
-            self._transport.close()
-            self._transport, self.port = None, 0
+        """Close the sockets."""
+        for transport in self._transports.values():
+            transport.close()
+        self._transports, self.port = {}, 0
 
     def ask(self, group: str, action: AskPeers) -> None:
         """Ask all others; `heard` gets a Promised once every one has promised. Without others that is at once."""
@@ -67,7 +72,7 @@ class Peers(asyncio.DatagramProtocol):
         """Show all others that we live. The clock of the numbers begins again with the machine, and so do tokens."""
         self._tell(self.addresses, Sign(self.me, group, action.token, int(boottime_s() * 1e9)))
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def datagram_received(self, data: bytes, addr: Path) -> None:
         """Take a datagram; what is not sealed with our key is not heard."""
         message = unseal(data[:LARGEST_BYTES], self.secret)
         if message is None:
@@ -81,7 +86,7 @@ class Peers(asyncio.DatagramProtocol):
         """A peer is not there: its silence says so as well."""
         log.debug("peer channel: %s", exc)
 
-    def _take(self, message: Message, addr: tuple[str, int]) -> None:
+    def _take(self, message: Message, addr: Path) -> None:
         asking = self._asking(message.group)
         match message:
             case Question():
@@ -111,6 +116,31 @@ class Peers(asyncio.DatagramProtocol):
             for address in self.addresses.get(peer, ()):
                 self._send(message, (address, self.port))
 
-    def _send(self, message: Message, address: tuple[str, int]) -> None:
-        if self._transport and self.secret:
-            self._transport.sendto(seal(message, self.secret), address)
+    def _send(self, message: Message, address: Path) -> None:
+        transport = self._transports.get(_family(address[0]))
+        if transport and self.secret:
+            transport.sendto(seal(message, self.secret), address)
+
+
+def _family(host: str) -> int:
+    return int(socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def _bound(hosts: Iterable[str], port: int) -> list[socket.socket]:
+    """Return a socket for each host, of its family alone; none where this machine lacks IPv6. Raises OSError."""
+    with ExitStack() as stack:
+        made = []
+        for host in hosts:
+            try:
+                sock = stack.enter_context(socket.socket(_family(host), socket.SOCK_DGRAM))
+                if sock.family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setblocking(False)
+                sock.bind((host, port))
+            except OSError as error:
+                if ":" in host and error.errno in _NO_IPV6:
+                    continue
+                raise
+            made.append(sock)
+        stack.pop_all()
+    return made

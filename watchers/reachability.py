@@ -5,9 +5,9 @@ A router that does not is isolated: it claims last, and makes way for one that i
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 
 from clusterd.model import Reachability as Settings
+from clusterd.plane import HostAddress
 
 
 @dataclass(slots=True)
@@ -15,12 +15,12 @@ class Reachability:
     """`without_carrier` tells which of some interfaces have none now, `ask` asks neighbours whether they are there."""
 
     without_carrier: Callable[[Iterable[str]], frozenset[str]]
-    ask: Callable[[tuple[IPv4Address, ...]], None]
+    ask: Callable[[tuple[HostAddress, ...]], None]
     _settings: Settings = field(default_factory=Settings)
     _interfaces: tuple[str, ...] = ()
     _down: frozenset[str] = frozenset()
     _asked_s: float = float("-inf")
-    _heard_s: dict[IPv4Address, float] = field(default_factory=dict)
+    _heard_s: dict[HostAddress, float] = field(default_factory=dict)
 
     def configure(self, settings: Settings, interfaces: Iterable[str], now_s: float) -> None:
         """Watch these from now on. A host that is new counts as there until it had its time to answer."""
@@ -38,7 +38,7 @@ class Reachability:
             self._asked_s = now_s
             self.ask(self._settings.hosts)
 
-    def answered(self, host: IPv4Address, now_s: float) -> None:
+    def answered(self, host: HostAddress, now_s: float) -> None:
         """Take note that a host is there."""
         if host in self._heard_s:
             self._heard_s[host] = now_s

@@ -22,11 +22,11 @@ OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno
 
 @asynccontextmanager
 async def connected(address: str, port: int) -> AsyncIterator[socket.socket]:
-    """Give a connection to a dotted quad and port as a socket for the loop's `sock_…` calls; closed whatever happens.
+    """Give a connection to an address and port as a socket for the loop's `sock_…` calls; closed whatever happens.
 
-    Raises OSError.
+    The address is of either family, without brackets. Raises OSError.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
         yield sock

@@ -40,7 +40,8 @@ async def _talk(address: str, port: int, check: HttpCheck, received: bytearray) 
 
 def request_to(address: str, port: int, check: HttpCheck) -> h11.Request:
     """Return what the server is asked."""
-    host = check.host or (address if port == 80 else f"{address}:{port}")
+    own = f"[{address}]" if ":" in address else address  # RFC 3986, section 3.2.2
+    host = check.host or (own if port == 80 else f"{own}:{port}")
     headers = [("Host", host), ("User-Agent", "clusterd"), ("Accept", "*/*"), ("Connection", "close")]
     return h11.Request(method="GET", target=check.path, headers=headers)
 

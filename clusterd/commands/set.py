@@ -36,12 +36,13 @@ def set_values(session: Session, assignments: tuple[str, ...], manner: Manner) -
 def _warn_of_prefix(path: str, value: Any) -> None:
     """Warn where a floating address is given without the prefix of its network."""
     match steps(path):
-        case ("virtuals", _) | ("cluster", "nat_router") if isinstance(value, Mapping):
+        case ("virtuals", _) | ("cluster", "nat_router" | "nat_router6") if isinstance(value, Mapping):
             _warn_of_prefix(f"{path}/address", value.get("address"))
-        case ("virtuals", _, "address") | ("cluster", "nat_router", "address"):
+        case ("virtuals", _, "address") | ("cluster", "nat_router" | "nat_router6", "address"):
             if isinstance(value, str) and "/" not in value:
-                given = printable(value)
-                warn(f"{printable(path)}: no prefix is given, so it is {given}/32; its network's may be {given}/24")
+                given, (whole, usual) = printable(value), (128, 64) if ":" in value else (32, 24)
+                it_is, may_be = f"{given}/{whole}", f"{given}/{usual}"
+                warn(f"{printable(path)}: no prefix is given, so it is {it_is}; its network's may be {may_be}")
 
 
 def _assignment(said: str) -> tuple[str, Any]:

@@ -2,10 +2,9 @@
 
 import os
 import socket
-import struct
 from collections.abc import Iterable, Sequence
 from errno import EADDRNOTAVAIL, ESRCH
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import ip_address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -13,15 +12,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
 from clusterd.dataplane.lifetimes import Lifetimes
+from clusterd.dataplane.neighbours import announcements, question
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Operation, Scope, Verb
 
-_ETHERTYPE_ARP = 0x0806
-_ETHERTYPE_IP = 0x0800
-_ETHERTYPE_IPV6 = 0x86DD
-_ALL_NODES, _ALL_NODES_MAC = IPv6Address("ff02::1"), b"\x33\x33\x00\x00\x00\x01"
-_ICMPV6, _ADVERTISEMENT, _ROUTER_AND_OVERRIDE, _TARGET_LINK_ADDRESS = 58, 136, 0xA0000000, 2
-_BROADCAST = b"\xff" * 6
-_REQUEST, _REPLY = 1, 2
 _LATE_S = 0.05  # what the election's margin leaves beside the kernel's sweep
 _GONE = "its time was over before it could be added"
 
@@ -110,16 +103,16 @@ class Addresses:
             raise
         return True
 
-    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Ask each host that is a neighbour whether it is there; one that no route leads to is not asked."""
         for host in hosts:
             try:
                 (route,) = self._route.route("get", dst=str(host))
                 interface = socket.if_indextoname(route.get("oif"))
-                own = IPv4Address(route.get("prefsrc"))
+                own = ip_address(route.get("prefsrc"))
                 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
                     link.bind((interface, 0))
-                    link.send(arp(link.getsockname()[4], own, bytes(6), host, _REQUEST))
+                    link.send(question(link.getsockname()[4], own, host))
             except (NetlinkError, OSError, ValueError):
                 continue
 
@@ -131,55 +124,13 @@ class Addresses:
 
 
 def tell(addresses: Iterable[Address]) -> None:
-    """Tell everybody that each address is ours.
-
-    By ARP as a request and as a reply: some hosts heed only one (RFC 5227, section 3). By neighbour discovery unasked
-    (RFC 4861, section 7.2.6).
-    """
+    """Tell everybody that each address is ours."""
     for address in addresses:
         try:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
                 link.bind((address.interface, 0))
                 mac = link.getsockname()[4]
-                for frame in _announcements(mac, address.address.ip):
+                for frame in announcements(mac, address.address.ip):
                     link.send(frame)
         except OSError:
             continue  # no such interface, or its link is down: there is nobody to tell
-
-
-def _announcements(mac: bytes, address: HostAddress) -> tuple[bytes, ...]:
-    if isinstance(address, IPv6Address):
-        return (unsolicited_advertisement(mac, address),)
-    return gratuitous_arp(mac, address, _REQUEST), gratuitous_arp(mac, address, _REPLY)
-
-
-def unsolicited_advertisement(mac: bytes, address: IPv6Address) -> bytes:
-    """Return an Ethernet frame in which a router names itself as the owner of its own address (RFC 4861, 4.4)."""
-    option = struct.pack("!BB", _TARGET_LINK_ADDRESS, 1) + mac
-    rest = struct.pack("!I", _ROUTER_AND_OVERRIDE) + address.packed + option
-    length = 4 + len(rest)
-    pseudo = address.packed + _ALL_NODES.packed + struct.pack("!II", length, _ICMPV6)
-    start = struct.pack("!BB", _ADVERTISEMENT, 0)
-    checksum = _internet_checksum(pseudo + start + b"\0\0" + rest)
-    header = struct.pack("!IHBB", 6 << 28, length, _ICMPV6, 255) + address.packed + _ALL_NODES.packed
-    ethernet = _ALL_NODES_MAC + mac + struct.pack("!H", _ETHERTYPE_IPV6)
-    return ethernet + header + start + struct.pack("!H", checksum) + rest
-
-
-def _internet_checksum(data: bytes) -> int:
-    """Return the checksum of RFC 1071 over an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-
-
-def gratuitous_arp(mac: bytes, address: IPv4Address, operation: int) -> bytes:
-    """Return an Ethernet frame in which a host names itself as the owner of its own address (RFC 826)."""
-    return arp(mac, address, mac if operation == _REPLY else bytes(6), address, operation)
-
-
-def arp(mac: bytes, address: IPv4Address, target_mac: bytes, target: IPv4Address, operation: int) -> bytes:
-    """Return an Ethernet frame to everybody, from the owner of a hardware address and an IPv4 address (RFC 826)."""
-    ethernet = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP)
-    header = struct.pack("!HHBBH", 1, _ETHERTYPE_IP, 6, 4, operation)
-    return ethernet + header + mac + address.packed + target_mac + target.packed

@@ -5,10 +5,9 @@ one writer. Times are seconds on CLOCK_BOOTTIME.
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address
 from typing import Protocol
 
-from clusterd.plane import Address, AddressKey, Failure, Item, Key, Notice, Operation, Scope
+from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Notice, Operation, Scope
 
 
 class DataPlane(Protocol):
@@ -32,18 +31,20 @@ class DataPlane(Protocol):
         ...
 
     def announce(self, addresses: Iterable[Address]) -> None:
-        """Tell the neighbours of those addresses that are here (gratuitous ARP, RFC 5227, section 3); loss is no error.
+        """Tell the neighbours of those addresses that are here; loss is no error.
+
+        By gratuitous ARP (RFC 5227, section 3), or an unsolicited advertisement (RFC 4861, section 7.2.6).
 
         What the kernel no longer has is not announced: whoever stood still for a while may not know that its time is
         over, and would take the address's packets from the one that has it now.
         """
         ...
 
-    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress] = ()) -> None:
         """Heed other hosts' claims to these addresses and what these hosts say from now on, and no others."""
         ...
 
-    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Ask neighbours whether they are there; an answer becomes a notice where it is listened for."""
         ...
 

@@ -1,7 +1,6 @@
 """The real kernel of this router, or of the network namespace in which it runs."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address
 from itertools import groupby
 
 from clusterd.dataplane import sysctl
@@ -16,6 +15,7 @@ from clusterd.plane import (
     AddressKey,
     Destination,
     Failure,
+    HostAddress,
     Item,
     Key,
     Notice,
@@ -76,11 +76,11 @@ class Kernel:
         """Tell the neighbours of those that are there."""
         self._addresses.announce(addresses)
 
-    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress] = ()) -> None:
         """Heed claims to these addresses, and what these hosts say."""
         self._listener.listen(keys, hosts)
 
-    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Ask neighbours whether they are there."""
         self._addresses.ask(hosts)
 

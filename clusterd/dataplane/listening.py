@@ -1,6 +1,6 @@
 """What others do to floating addresses, as it happens: taken away in this kernel (rtnetlink(7)), claimed on the wire.
 
-Both sockets have a filter in the kernel (socket(7), SO_ATTACH_FILTER), so that a busy network or the renewal of many
+All sockets have a filter in the kernel (socket(7), SO_ATTACH_FILTER), so that a busy network or the renewal of many
 lifetimes does not wake us.
 """
 
@@ -10,14 +10,23 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from errno import ENOBUFS
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
+from typing import Any
 
+from clusterd.dataplane.neighbours import (
+    ADVERTISEMENT,
+    ADVERTISEMENT_AT,
+    FROM_THE_LINK,
+    ICMPV6_AT,
+    SENDER_AT,
+    TARGET_END_AT,
+    said_by_advertisement,
+    said_by_arp,
+)
 from clusterd.dataplane.netlink import attributes, messages
-from clusterd.plane import AddressKey, Answered, Claimed, LinkChanged, Notice, Removed
+from clusterd.plane import AddressKey, Answered, Claimed, HostAddress, LinkChanged, Notice, Removed
 
-_ARP_OF_ALL = socket.htons(0x0806)  # of every interface (packet(7))
-_ARP = struct.Struct("!HHBBH6s4s6s4s")
-_SENDER_AT = 14  # of the sender's protocol address in ARP (RFC 826)
+_ARP_OF_ALL, _IPV6_OF_ALL = socket.htons(0x0806), socket.htons(0x86DD)  # of every interface (packet(7))
 _GROUPS = 0x1 | 0x10 | 0x100  # linux/rtnetlink.h: links, IPv4 and IPv6 addresses
 _RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _RTM_DELADDR, _IFA_ADDRESS, _IFA_LOCAL = 21, 1, 2
@@ -26,8 +35,9 @@ _SIOCGIFFLAGS, _FLAGS = 0x8913, struct.Struct("16sH22x")  # ifreq
 _UP, _RUNNING = 0x1, 0x40
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
 _SO_ATTACH_FILTER = 26
-_LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06  # linux/filter.h
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE, _EQUAL, _RETURN = 0x20, 0x28, 0x30, 0x15, 0x06  # linux/filter.h
 _MOST_ADDRESSES = 2000  # what fits into a filter of 4096 steps
+_ADVERTISEMENTS = ((_LOAD_HALF, ICMPV6_AT, FROM_THE_LINK), (_LOAD_BYTE, ADVERTISEMENT_AT, ADVERTISEMENT))
 _WHOLE, _MOST_BYTES = 0xFFFFFFFF, 65536
 
 
@@ -41,29 +51,33 @@ class Listener:
         )
         self._kernel.bind((0, _GROUPS))
         self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _ARP_OF_ALL)
+        self._wire6 = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
         self._heeded: frozenset[AddressKey] = frozenset()
-        self._hosts: frozenset[IPv4Address] = frozenset()
+        self._hosts: frozenset[HostAddress] = frozenset()
         self.listen(())
-        self.sources = (self._kernel.fileno(), self._wire.fileno())
+        self._wire6.bind(("", _IPV6_OF_ALL))  # not before the filter: nothing else of IPv6 is taken in
+        self.sources = (self._kernel.fileno(), self._wire.fileno(), self._wire6.fileno())
 
     def close(self) -> None:
         """Close the sockets."""
         self._kernel.close()
         self._wire.close()
+        self._wire6.close()
 
-    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress] = ()) -> None:
         """Heed claims to these addresses and what these hosts say from now on, and no others."""
         self._heeded, self._hosts = frozenset(keys), frozenset(hosts)
-        ipv4 = {int(key.address) for key in self._heeded if key.address.version == 4}
-        wanted = sorted(ipv4 | {int(host) for host in self._hosts})
-        if len(wanted) <= _MOST_ADDRESSES:
-            _filter(self._wire, _LOAD_WORD, _SENDER_AT, wanted)
-        else:
-            _attach(self._wire, [(_RETURN, 0, 0, _WHOLE)])
+        said = {key.address for key in self._heeded} | self._hosts
+        senders = sorted(int(address) for address in said if address.version == 4)
+        _filter(self._wire, _LOAD_WORD, SENDER_AT, senders)
+        targets = sorted({int(address) & 0xFFFFFFFF for address in said if address.version == 6})
+        _filter(self._wire6, _LOAD_WORD, TARGET_END_AT, targets, _ADVERTISEMENTS)
 
     def notices(self) -> list[Notice]:
         """Return what came since the last call, without waiting."""
-        return [*self._changed(), *self._said()]
+        arp = ((said_by_arp(data), where[0]) for data, where in _received(self._wire))
+        discovery = ((said_by_advertisement(data, where[4]), where[0]) for data, where in _received(self._wire6))
+        return [*self._changed(), *self._said(arp), *self._said(discovery)]
 
     def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
         """Return those of the interfaces that are not there, not up, or have no cable (netdevice(7), IFF_RUNNING)."""
@@ -88,12 +102,11 @@ class Listener:
                 elif kind in (_RTM_NEWLINK, _RTM_DELLINK):
                     yield LinkChanged(_name(_LINK.unpack_from(payload)[2]))
 
-    def _said(self) -> Iterable[Notice]:
-        for data, (interface, *_) in _received(self._wire):
-            if len(data) < _ARP.size:
+    def _said(self, heard: Iterable[tuple[tuple[HostAddress, bytes] | None, str]]) -> Iterable[Notice]:
+        for said, interface in heard:
+            if said is None:
                 continue
-            *_, mac, sender, _, _ = _ARP.unpack_from(data)
-            host = IPv4Address(sender)
+            host, mac = said
             key = AddressKey(interface, host)
             if host in self._hosts:
                 yield Answered(host)
@@ -101,7 +114,7 @@ class Listener:
                 yield Claimed(key, mac.hex(":"))
 
 
-def _received(source: socket.socket) -> Iterable[tuple[bytes, tuple[str, int]]]:
+def _received(source: socket.socket) -> Iterable[tuple[bytes, tuple[Any, ...]]]:
     while True:
         try:
             yield source.recvfrom(_MOST_BYTES)
@@ -129,9 +142,20 @@ def _own_mac(interface: str) -> bytes:
         return b""
 
 
-def _filter(listener: socket.socket, load: int, offset: int, values: Sequence[int]) -> None:
-    """Let only messages through that have one of the values at an offset."""
-    steps = [(load, 0, 0, offset)]
+def _filter(
+    listener: socket.socket, load: int, offset: int, values: Sequence[int], first: Sequence[tuple[int, int, int]] = ()
+) -> None:
+    """Let only messages through that have one of the values at an offset, and what `first` says of other places.
+
+    More values than a filter holds let every message through that `first` does.
+    """
+    steps = []
+    for load_first, at, value in first:
+        steps += [(load_first, 0, 0, at), (_EQUAL, 1, 0, value), (_RETURN, 0, 0, 0)]
+    if len(values) > _MOST_ADDRESSES:
+        _attach(listener, [*steps, (_RETURN, 0, 0, _WHOLE)])
+        return
+    steps += [(load, 0, 0, offset)]
     for value in values:
         steps += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _WHOLE)]
     _attach(listener, [*steps, (_RETURN, 0, 0, 0)])

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from errno import EINVAL, ENOENT, ESRCH
-from ipaddress import IPv4Address
 
 from clusterd.dataplane.lifetime import lifetime_s
 from clusterd.plane import (
@@ -15,6 +14,7 @@ from clusterd.plane import (
     Claimed,
     Destination,
     Failure,
+    HostAddress,
     Item,
     Key,
     LinkChanged,
@@ -42,14 +42,14 @@ class MemoryPlane:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in SYSCTLS))
+        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in (*SYSCTLS, *SYSCTLS6)))
         self.ends_s: dict[AddressKey, float] = {}
         self.announced: list[Address] = []
         self.writes = 0
         self._notices: list[Notice] = []
         self._heeded: frozenset[AddressKey] = frozenset()
-        self._hosts: frozenset[IPv4Address] = frozenset()
-        self.neighbours: frozenset[IPv4Address] = frozenset()  # who answers
+        self._hosts: frozenset[HostAddress] = frozenset()
+        self.neighbours: frozenset[HostAddress] = frozenset()  # who answers
         self.dead: frozenset[str] = frozenset()  # interfaces without carrier
         self._wake: int | None = None  # opened when somebody wants to be woken
 
@@ -76,11 +76,11 @@ class MemoryPlane:
         self._sweep()
         self.announced += [address for address in addresses if address.key in self.items]
 
-    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress] = ()) -> None:
         """Heed claims to these addresses, and what these hosts say."""
         self._heeded, self._hosts = frozenset(keys), frozenset(hosts)
 
-    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Let the neighbours answer that are there."""
         for host in hosts:
             if host in self.neighbours & self._hosts:

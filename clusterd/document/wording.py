@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -35,8 +35,11 @@ _EXPECTED: Mapping[str, str] = {
     "finite_number": "a number is expected",
     "bool_type": "true or false is expected",
     "string_type": "a text is expected (in quotes, where it looks like something else)",
-    "ip_v4_address": "an IPv4 address is expected (a.b.c.d, without a prefix)",
-    "ip_v4_interface": "an IPv4 address with its network's prefix is expected (a.b.c.d/24)",
+    "host": "an IPv4 or IPv6 address is expected (a.b.c.d or 2001:db8::1, without a prefix)",
+    "host6": "an IPv6 address is expected (2001:db8::1, without a prefix)",
+    "host_with_prefix": "an IPv4 or IPv6 address with its network's prefix is expected (a.b.c.d/24 or 2001:db8::1/64)",
+    "host_with_prefix4": "an IPv4 address with its network's prefix is expected (a.b.c.d/24)",
+    "host_with_prefix6": "an IPv6 address with its network's prefix is expected (2001:db8::1/64)",
 }
 
 
@@ -83,9 +86,9 @@ def _type(_given: Any, context: Mapping[str, Any]) -> str:
 
 
 def _network(given: Any, _context: Mapping[str, Any]) -> str:
-    message = f"an IPv4 network is expected (a.b.c.0/24), not {shown(given)}"
+    message = f"an IPv4 or IPv6 network is expected (a.b.c.0/24 or 2001:db8::/64), not {shown(given)}"
     try:
-        return f"{message}; did you mean {IPv4Network(given, strict=False)}?"
+        return f"{message}; did you mean {ip_network(given, strict=False)}?"
     except ValueError:
         return message
 
@@ -106,7 +109,7 @@ _SPECIAL: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
         if isinstance(given, Mapping)
         else f"{_EXPECTED['model_type']}, not {shown(given)}"
     ),
-    "ip_v4_network": _network,
+    "network": _network,
     "string_pattern_mismatch": _pattern,
     "greater_than": lambda given, context: f"must be more than {context['gt']:g}, not {shown(given)}",
     "greater_than_equal": lambda given, context: f"must be at least {context['ge']:g}, not {shown(given)}",

@@ -12,6 +12,7 @@ from clusterd.document.yaml_reader import scalar
 _TAG = "tag:yaml.org,2002:"
 _WIDTH = 120
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*|[0-9]+(\.[0-9]+){3}(/[0-9]+)?")
+_IPV6 = re.compile(r"(?=[0-9a-f.]*:)[0-9a-f:.]+(/[0-9]+)?")  # quoted: a colon has a meaning in flow style
 _MISREAD = {"true", "false", "yes", "no", "on", "off", "null"}  # by YAML 1.1, if not by us: better quoted
 _FLOAT = re.compile(r"[0-9]+\.[0-9]+")
 
@@ -66,6 +67,8 @@ def _flow(value: Any) -> str:
     if isinstance(value, str):
         if _PLAIN.fullmatch(value) and value.lower() not in _MISREAD:
             return value
+        if _IPV6.fullmatch(value):
+            return f"'{value}'"
     elif isinstance(value, dict):
         return "{" + ", ".join([f"{_flow(k)}: {_flow(v)}" for k, v in value.items()]) + "}"
     elif isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ from clusterd.keepalived.statements import Section, Statement, statements
 from clusterd.keepalived.sync import synchronisation
 from clusterd.keepalived.text import Include, Source, Text
 from clusterd.keepalived.virtuals import Virtuals
-from clusterd.keepalived.vrrp import Floating, Instance, carriers, gateway, instance, routers, sync_groups
+from clusterd.keepalived.vrrp import Floating, Instance, carriers, gateways, instance, routers, sync_groups
 from clusterd.reading import Draft, Reading, settle_forwarding
 
 __all__ = ["Include", "Source", "read"]
@@ -75,5 +75,5 @@ def _surroundings(
             named = section.value("router_id", str, named)
             synchronisation(section, found)
     used = Counter(virtual["address"].partition("/")[0] for virtual in made.data["virtuals"].values())
-    inside = gateway(made, floating, set(used))
+    inside = gateways(made, floating, set(used))
     routers(made, found, inside, named)

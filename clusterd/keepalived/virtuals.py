@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from clusterd.keepalived.checks import check
@@ -11,7 +11,7 @@ from clusterd.keepalived.statements import Section, Statement, entries, flag
 from clusterd.keepalived.text import Place
 from clusterd.keepalived.vrrp import Floating
 from clusterd.lvscf.values import HOST, NETMASK, PORT
-from clusterd.reading import Draft, Path, addresses, free_name, is_ipv6, number, server_name, virtual_name
+from clusterd.reading import Draft, Path, addresses, free_name, ipv6, number, server_name, virtual_name
 
 _WAYS = {"NAT": "nat", "DR": "direct", "TUN": "tunnel"}
 _PERSISTENT_S = "360"  # of a persistence_timeout that says no number
@@ -77,8 +77,6 @@ class Virtuals:
         where = place.where(path)
         host = said[0] if said else ""
         why = _NO_MARKS if host == "fwmark" else ""
-        if is_ipv6(host) or is_ipv6(host.partition("-")[0]):
-            why = "clusterd speaks IPv4 only"
         try:
             if not why and len(said) > 2:
                 raise ValueError("an address and a port are expected")
@@ -105,7 +103,7 @@ class Virtuals:
             self._made.reported.add((*at, "interface"))
         else:
             self._made.warn(line, where, f"no vrrp_instance has {host}: it is put on {self._interface}")
-        return {"address": f"{host}/32", "interface": self._interface}
+        return {"address": host, "interface": self._interface}
 
 
 def _body(section: Section) -> tuple[dict[str, Any], Origins]:
@@ -126,7 +124,7 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
     if given := section.last("persistence_timeout"):
         origins["persistence",] = (given.place.line, section.where(given))
         timeout_s = section.value("persistence_timeout", number, 0, bare=_PERSISTENT_S)
-        prefix = section.value("persistence_granularity", _prefix, 32)
+        prefix = section.value("persistence_granularity", _prefix, None)
         if timeout_s:
             body["persistence"] = {"timeout_s": timeout_s, "prefix": prefix}
     elif given := section.last("persistence_granularity"):
@@ -139,25 +137,31 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
 
 
 def _range(said: str) -> Iterator[str]:
-    """Return the addresses of one line of a group. Raises ValueError."""
+    """Return the addresses of one line of a group: A-B, where B may be the last part alone, or A/BITS.
+
+    Raises ValueError.
+    """
     first, dash, last = said.partition("-")
     if dash:
-        whole = last if "." in last else f"{first.rpartition('.')[0]}.{last}"
+        between = ":" if ipv6(first) else "."
+        whole = last if between in last else f"{first.rpartition(between)[0]}{between}{last}"
         return addresses(_host(first), _host(whole))
     first, slash, bits = said.partition("/")
     if slash:
-        network = IPv4Network((_host(first), min(number(bits), 32)), strict=False)
-        return addresses(first, str(network.broadcast_address))
+        start = ip_address(_host(first))
+        network = ip_network((start, min(number(bits), start.max_prefixlen)), strict=False)
+        return addresses(str(start), str(network.broadcast_address))
     return iter([_host(said)])
 
 
 def _host(word: str) -> str:
-    host: Any = HOST.read(word)
+    host: Any = ipv6(word) or HOST.read(word)
     return str(host)
 
 
-def _prefix(word: str) -> int:
-    prefix: Any = NETMASK.read(word)
+def _prefix(word: str) -> int | None:
+    """Return the bits of a client that count: a netmask, or a prefix length for IPv6 (keepalived.conf(5))."""
+    prefix: Any = number(word) if word.isdigit() else NETMASK.read(word)
     return int(prefix)
 
 
@@ -177,9 +181,6 @@ def _way(section: Section) -> str:
 def _sorry_server(section: Section, body: dict[str, Any], origins: Origins) -> None:
     given = section.last("sorry_server")
     if given is None:
-        return
-    if is_ipv6(given.words[1] if len(given.words) > 1 else ""):
-        section.warn(given, "not carried over: clusterd speaks IPv4 only")
         return
     try:
         if not 2 <= len(given.words) <= 3:
@@ -201,9 +202,6 @@ def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[S
         path = f"{section.path}/{' '.join(statement.words)}"
         server = Section(section.made, path, statement, REAL)
         words = statement.words[1:]
-        if is_ipv6(words[0] if words else ""):
-            section.warn(statement, "not carried over: clusterd speaks IPv4 only")
-            continue
         try:
             if not 1 <= len(words) <= 2:
                 raise ValueError("an address and a port are expected")

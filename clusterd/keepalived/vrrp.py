@@ -3,13 +3,13 @@
 import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from clusterd.keepalived.grammar import INSTANCE, SYNC_GROUP
 from clusterd.keepalived.statements import Section, Statement, entries, only, seconds
 from clusterd.lvscf.values import HOST
-from clusterd.reading import Draft, free_name, is_ipv6, number
+from clusterd.reading import Draft, free_name, ipv6, number
 
 _IGNORED = {"brd", "scope", "label"}  # words of an address that have a value and lose nothing
 _PRIORITY, _STEP = 100, 50  # where nothing is said, and between a router and its peers
@@ -45,7 +45,7 @@ def instance(made: Draft, statement: Statement) -> Instance:
     section = Section(made, f"vrrp_instance {name}", statement, INSTANCE)
     found = Instance(name, section, section.value("interface", str, ""))
     for keyword in ("mcast_src_ip", "unicast_src_ip"):
-        found.source = section.value(keyword, _host_or_nothing, "") or found.source
+        found.source = section.value(keyword, _host, "") or found.source
     for block in section.all("unicast_peer"):
         for each in entries(made, f"{section.path}/{block.key}", block):
             found.peers += [peer] if (peer := _peer(section, each)) else []
@@ -56,20 +56,19 @@ def instance(made: Draft, statement: Statement) -> Instance:
     return found
 
 
-def _host_or_nothing(word: str) -> str:
-    host: Any = "" if is_ipv6(word) else HOST.read(word)
+def _host(word: str) -> str:
+    host: Any = ipv6(word) or HOST.read(word)
     return str(host)
 
 
 def _peer(section: Section, statement: Statement) -> str:
     line, where = statement.place.line, statement.place.where(f"{section.path}/unicast_peer/{statement.key}")
     try:
-        host = _host_or_nothing(statement.key)
+        host = _host(statement.key)
     except ValueError as error:
         section.made.wrong(line, where, str(error))
         return ""
-    lost = "clusterd speaks IPv4 only" if not host else " ".join(statement.words[1:])
-    if lost:
+    if lost := " ".join(statement.words[1:]):
         section.made.warn(line, where, f"not carried over: {lost}")
     return host
 
@@ -78,13 +77,10 @@ def _floating(section: Section, block: Statement, statement: Statement, interfac
     made, line = section.made, statement.place.line
     said = statement.key
     where = statement.place.where(f"{section.path}/{block.key}/{said}")
-    if is_ipv6(said):
-        made.warn(line, where, "not carried over: clusterd speaks IPv4 only")
-        return None
     try:
-        plain = IPv4Interface(said)
+        plain = ip_interface(said)
     except ValueError:
-        made.wrong(line, where, f"an address is expected (a.b.c.d/prefix), not {said!r}")
+        made.wrong(line, where, f"an address is expected (a.b.c.d/prefix or IPv6/prefix), not {said!r}")
         return None
     rest = list(statement.words[1:])
     while rest:
@@ -131,37 +127,38 @@ def carriers(made: Draft, found: Sequence[Instance]) -> dict[str, Floating]:
     return floating
 
 
-def gateway(made: Draft, floating: dict[str, Floating], used: Container[str]) -> str:
-    """Put the real servers' gateway into the document: the floating address in their network that serves nothing.
+def gateways(made: Draft, floating: dict[str, Floating], used: Container[str]) -> list[str]:
+    """Put the real servers' gateways into the document: the floating addresses in their network that serve nothing.
 
-    Return it, "" where there is none. Other addresses that serve nothing are told.
+    Return them: at most one of each family. Other addresses that serve nothing are told.
     """
     servers = [
-        IPv4Address(server["address"])
+        ip_address(server["address"])
         for virtual in made.data["virtuals"].values()
         for server in virtual["servers"].values()
         if (server.get("forwarding") or virtual["forwarding"]) == "nat"
     ]
-    chosen = ""
+    chosen: dict[str, str] = {}
     for each in floating.values():
-        network = IPv4Interface(f"{each.address}/{each.prefix}").network
+        network = ip_interface(f"{each.address}/{each.prefix}").network
         if each.address in used:
             continue
-        if chosen or not any(server in network for server in servers):
+        key = "nat_router6" if network.version == 6 else "nat_router"
+        if key in chosen or not any(server in network for server in servers):
             made.warn(each.line, each.where, "not carried over: no virtual server has it, and it is no gateway to one")
             continue
-        chosen = each.address
-        made.origins["cluster", "nat_router"] = (each.line, each.where)
-        made.put(("cluster", "nat_router"), {"address": f"{each.address}/{each.prefix}", "interface": each.interface})
+        chosen[key] = each.address
+        made.origins["cluster", key] = (each.line, each.where)
+        made.put(("cluster", key), {"address": f"{each.address}/{each.prefix}", "interface": each.interface})
         made.warn(each.line, each.where, "taken for the real servers' gateway: it is in their network")
-    return chosen
+    return [*chosen.values()]
 
 
-def routers(made: Draft, found: Sequence[Instance], inside: str, named: str) -> None:
+def routers(made: Draft, found: Sequence[Instance], inside: Container[str], named: str) -> None:
     """Put this router and its peers into the document, as far as the file of one router says who they are."""
     if not found:
         return
-    private = next((each for each in found if inside in [address.address for address in each.floating]), None)
+    private = next((each for each in found if any(floating.address in inside for floating in each.floating)), None)
     public = next((each for each in found if each is not private), found[0])
     _heartbeat(made, public, found)
     priority = public.section.value("priority", number, _PRIORITY)

@@ -8,10 +8,11 @@ from clusterd.ldirectord.checks import check, positive, service_of, yes
 from clusterd.ldirectord.grammar import SERVICE_BY_PORT, WAYS
 from clusterd.ldirectord.syntax import Given, Section
 from clusterd.lvscf.values import HOST, NETMASK, PORT
-from clusterd.reading import Draft, addresses, is_ipv6, number, server_name, virtual_name
+from clusterd.reading import Draft, addresses, endpoint, ipv6, number, server_name, virtual_name
 
 _REAL = re.compile(
-    r"""(?P<first>[^\s:>]+?)(->(?P<last>[^\s:>]+))?(:(?P<port>[\w-]+))?\s+(?P<way>\w+)(\s+(?P<weight>\d+))?"""
+    r"""(?P<first>\[[^\]\s]*\]|[^\s:>]+?)(->(?P<last>\[[^\]\s]*\]|[^\s:>]+))?(:(?P<port>[\w-]+))?"""
+    r"""\s+(?P<way>\w+)(\s+(?P<weight>\d+))?"""
     r"""(\s+"(?P<request>.*)"[,\s]\s*"(?P<receive>.*)")?\s*""",
     re.DOTALL,
 )
@@ -20,6 +21,7 @@ _PLACES = {
     "scheduler": "scheduler",
     "persistent": "persistence",
     "fallback": "sorry_server",
+    "fallback6": "sorry_server",
     "virtualhost": "check/host",
     "request": "check/path",
 }
@@ -33,30 +35,32 @@ def fill(made: Draft, sections: list[Section], interface: str | None) -> None:
         target = _target(section)
         if target:
             _virtual(section, everywhere, target, interface)
-    kinds: dict[str, Callable[[str], object]] = {"fork": yes, "quiescent": yes, "fallback": _fallback}
+    kinds: dict[str, Callable[[str], object]] = {"fork": yes, "quiescent": yes}
+    kinds |= {"fallback": _fallback, "fallback6": _fallback}
     for word in everywhere.given:
         everywhere.value(word, kinds.get(word, positive), None)  # so that what no virtual server needs is checked too
 
 
 def _target(section: Section) -> tuple[str, ...]:
     """Return the virtual server's name, address and protocol, nothing where it is left out, which is told."""
-    host, _, port = section.address.rpartition(":")
-    why = ""
+    host, port = endpoint(section.address)
     if section.address.isdigit():
         why = "virtual servers are matched by address and port, not by firewall mark"
-    elif section.path.startswith("virtual6") or is_ipv6(host):
-        why = "clusterd speaks IPv4 only"
-    if why:
         section.made.warn(section.line, section.path, f"the virtual server is not carried over: {why}")
         return ()
     try:
-        address: Any = HOST.read(host or section.address)
-        said: Any = PORT.read(port if host else "")
+        address: Any = _host(host)
+        said: Any = PORT.read(port)
     except ValueError as error:
         section.made.wrong(section.line, section.path, str(error))
         return ()
     protocol = section.value("protocol", _protocol, "udp" if said == 53 else "tcp")
     return virtual_name(address, said, protocol, section.made.data["virtuals"]), address, str(said), protocol
+
+
+def _host(word: str) -> str:
+    host: Any = ipv6(word) or HOST.read(word)
+    return str(host)
 
 
 def _protocol(word: str) -> str:
@@ -74,7 +78,7 @@ def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], int
             section.line, section.path, f"which interface carries {address} is not said: give it with --interface"
         )
         made.reported.add((*at, "interface"))
-    made.put(at, {"address": f"{address}/32", "interface": interface, "port": port, "protocol": protocol})
+    made.put(at, {"address": address, "interface": interface, "port": port, "protocol": protocol})
     made.data["virtuals"][name] |= {
         "scheduler": section.value("scheduler", str, "wrr"),
         "forwarding": None,
@@ -97,20 +101,24 @@ def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], int
             server["enabled"] = False  # ldirectord activates none of them
     if protocol == "udp":
         made.warn(section.line, section.path, "udp, but checked with TCP: servers that take no TCP there count as down")
-    _sorry_server(section if "fallback" in section.given else everywhere, target)
+    word = "fallback6" if ipv6(address) else "fallback"
+    if word not in section.given and "fallback" in section.given:
+        word = "fallback"
+    _sorry_server(section if word in section.given else everywhere, word, target)
 
 
 def _persistence(section: Section, at: tuple[str, ...]) -> None:
     timeout_s = section.value("persistent", number, 0)
-    prefix = section.value("netmask", _prefix, 32)
+    prefix = section.value("netmask", _prefix, None)
     if timeout_s:
         section.made.put((*at, "persistence"), {"timeout_s": timeout_s, "prefix": prefix})
     elif "netmask" in section.given:
         section.warn(section.given["netmask"], "not carried over: without persistent it has no effect")
 
 
-def _prefix(word: str) -> int:
-    prefix: Any = NETMASK.read(word)
+def _prefix(word: str) -> int | None:
+    """Return the bits of a client that count: a netmask, or a prefix length for IPv6 (ldirectord(8))."""
+    prefix: Any = number(word) if word.isdigit() else NETMASK.read(word)
     return int(prefix)
 
 
@@ -122,8 +130,7 @@ def _real(section: Section, given: Given, at: tuple[str, ...], port: int) -> tup
             raise ValueError(
                 'a real server is written ADDRESS[->ADDRESS][:PORT] masq|gate|ipip [WEIGHT ["ASK", "GET"]]'
             )
-        first: Any = HOST.read(match["first"])
-        last: Any = HOST.read(match["last"] or match["first"])
+        first, last = _host(match["first"]), _host(match["last"] or match["first"])
         own_port: Any = PORT.read(match["port"] or "0")
         if match["way"] not in WAYS:
             raise ValueError(f"masq, gate or ipip is expected, not {match['way']!r}")
@@ -153,17 +160,16 @@ def _fallback(text: str) -> tuple[str, int, str]:
     words = text.split()
     if len(words) not in (1, 2) or (words[1:] and words[1] not in WAYS):
         raise ValueError(f"a fallback server is written ADDRESS[:PORT] [masq|gate|ipip], not {text!r}")
-    host, colon, port = words[0].partition(":")
-    address: Any = HOST.read(host)
-    said: Any = PORT.read(port) if colon else 0
-    return address, said, WAYS[words[1]] if words[1:] else ""
+    host, port = endpoint(words[0])
+    said: Any = PORT.read(port) if port or words[0].endswith(":") else 0
+    return _host(host), said, WAYS[words[1]] if words[1:] else ""
 
 
-def _sorry_server(section: Section, target: tuple[str, ...]) -> None:
-    address, port, way = section.value("fallback", _fallback, ("", 0, ""))
+def _sorry_server(section: Section, word: str, target: tuple[str, ...]) -> None:
+    address, port, way = section.value(word, _fallback, ("", 0, ""))
     if not address:
         return
-    given, virtual = section.given["fallback"], section.made.data["virtuals"][target[0]]
+    given, virtual = section.given[word], section.made.data["virtuals"][target[0]]
     virtual["sorry_server"] = address
     if port not in (0, virtual["port"]):
         section.warn(given, f"port {port} is left out: a sorry server of {target[0]} has the virtual server's")

@@ -97,7 +97,7 @@ def _keep(section: Section, given: Given) -> None:
     elif why := section.keys[word]:
         if (word, given.value) not in NOTHING:
             section.warn(given, f"not carried over: {why}")
-    elif word == "real":
+    elif word in ("real", "real6"):
         section.reals.append(given)
     else:
         if word in section.given:

@@ -148,7 +148,8 @@ def _virtual(made: Draft, root: Block, block: Block) -> None:
 
 def _persistence(made: Draft, block: Block, at: Path) -> None:
     if block.sound("persistent"):
-        made.put((*at, "persistence"), {"timeout_s": block.sound("persistent"), "prefix": block.sound("pmask", 32)})
+        mask = {"prefix": block.sound("pmask", 32)} if "pmask" in block.given else {}
+        made.put((*at, "persistence"), {"timeout_s": block.sound("persistent"), **mask})
     elif block.sound("pmask", 32) != 32:
         line = block.given["pmask"].line
         made.warn(line, block.where("pmask"), "not carried over: without persistent it has no effect")

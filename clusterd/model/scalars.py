@@ -1,26 +1,52 @@
 """What single fields may hold: names, addresses, ports, weights. The annotations are the JSON Schema as well."""
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_address
+from collections.abc import Callable
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+_OCTETS = {str(number): number for number in range(256)}
 
 
-def _text(value: object) -> object:
-    """Refuse numbers where an address is meant: ipaddress would read 80 as 0.0.0.80."""
-    if isinstance(value, int | float):
-        raise ValueError("an address is written a.b.c.d")
-    return value
+def _read(kind: str, make: Callable[[str], object], *kinds: type) -> Callable[[object], object]:
+    """Return what reads a text as an address of these kinds, so that a wrong one is told once: as `kind`, in wording.
+
+    Numbers are refused: ipaddress would read 80 as 0.0.0.80. So are zones (RFC 4007, section 11): an interface has a
+    key of its own.
+    """
+
+    def read(value: object) -> object:
+        if isinstance(value, kinds):
+            return value
+        try:
+            if isinstance(value, str) and "%" not in value and isinstance(made := make(value), kinds):
+                return made
+        except ValueError:
+            pass
+        raise PydanticCustomError(kind, "an address is expected")
+
+    return read
 
 
-def _parsed(value: object) -> object:
-    """Return the address of either family that a text is, so that a wrong one is told once."""
-    if not isinstance(value, str | IPv4Address | IPv6Address):
-        raise ValueError("an address is written as text")
+def _quickly(text: str) -> IPv4Address | IPv6Address:
+    """Read an address as ipaddress does, five times as fast: there may be 50,000. What is odd is left to ipaddress."""
     try:
-        return ip_address(value)
-    except ValueError:
-        raise ValueError("an IPv4 or IPv6 address is expected") from None
+        a, b, c, d = text.split(".")
+        return IPv4Address(_OCTETS[a] << 24 | _OCTETS[b] << 16 | _OCTETS[c] << 8 | _OCTETS[d])
+    except (ValueError, KeyError):
+        return ip_address(text)
 
 
 def _group(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -29,26 +55,20 @@ def _group(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return value
 
 
-_OCTETS = {str(number): number for number in range(256)}
-
-
-def _host(value: object) -> object:
-    """Read an address as ipaddress does, five times as fast: there may be 50,000. What is odd is left to ipaddress."""
-    if type(value) is str:
-        try:
-            a, b, c, d = value.split(".")
-            return IPv4Address(_OCTETS[a] << 24 | _OCTETS[b] << 16 | _OCTETS[c] << 8 | _OCTETS[d])
-        except (ValueError, KeyError):
-            return value
-    return _text(value)
-
+_HOST = _read("host", _quickly, IPv4Address, IPv6Address)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=15)]  # IFNAMSIZ, netdevice(7)
-Host = Annotated[IPv4Address, BeforeValidator(_host)]
-HostWithPrefix = Annotated[IPv4Interface, BeforeValidator(_text)]
-Network = Annotated[IPv4Network, BeforeValidator(_text)]
-MulticastGroup = Annotated[IPv4Address | IPv6Address, BeforeValidator(_parsed), AfterValidator(_group)]
+Host = Annotated[IPv4Address | IPv6Address, BeforeValidator(_HOST)]
+Host6 = Annotated[IPv6Address, BeforeValidator(_read("host6", ip_address, IPv6Address))]
+HostWithPrefix = Annotated[
+    IPv4Interface | IPv6Interface,
+    BeforeValidator(_read("host_with_prefix", ip_interface, IPv4Interface, IPv6Interface)),
+]
+HostWithPrefix4 = Annotated[IPv4Interface, BeforeValidator(_read("host_with_prefix4", ip_interface, IPv4Interface))]
+HostWithPrefix6 = Annotated[IPv6Interface, BeforeValidator(_read("host_with_prefix6", ip_interface, IPv6Interface))]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_read("network", ip_network, IPv4Network, IPv6Network))]
+MulticastGroup = Annotated[IPv4Address | IPv6Address, BeforeValidator(_HOST), AfterValidator(_group)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Weight = Annotated[int, Field(ge=0, le=65535, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]

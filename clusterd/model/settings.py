@@ -11,7 +11,9 @@ from clusterd.model.scalars import (
     Flag,
     Forwarding,
     Host,
-    HostWithPrefix,
+    Host6,
+    HostWithPrefix4,
+    HostWithPrefix6,
     InterfaceName,
     MulticastGroup,
     Name,
@@ -28,7 +30,14 @@ from clusterd.model.scalars import (
 class NatRouter(Value):
     """The floating gateway: the real servers' default route, carried by the active router."""
 
-    address: HostWithPrefix = Field(description="the gateway's address and its network's prefix")
+    address: HostWithPrefix4 = Field(description="the gateway's address and its network's prefix")
+    interface: InterfaceName = Field(description="interface on the real servers' side")
+
+
+class NatRouter6(Value):
+    """The floating gateway of real servers with IPv6: their default route, carried by the active router."""
+
+    address: HostWithPrefix6 = Field(description="the gateway's IPv6 address and its network's prefix")
     interface: InterfaceName = Field(description="interface on the real servers' side")
 
 
@@ -50,6 +59,7 @@ class Group(Value):
     """A group of floating addresses with a lock of its own. The group `default` is there without being named."""
 
     nat_router: NatRouter | None = Field(None, description="the group's floating gateway, for nat")
+    nat_router6: NatRouter6 | None = Field(None, description="the group's floating gateway for IPv6, for nat")
     priorities: Mapping[Name, Priority] = Field(
         {}, description="the routers' priorities in this group, by name; a router's own priority where it is not named"
     )
@@ -111,7 +121,9 @@ class Reachability(Value):
     """What a router must reach to take part: the links of the floating addresses always, and these hosts."""
 
     hosts: tuple[Host, ...] = Field(
-        (), description="neighbours that are asked by ARP, such as the clients' gateway; one that answers is enough"
+        (),
+        description="neighbours that are asked by ARP or, for IPv6, neighbour discovery, such as the clients' gateway; "
+        "one that answers is enough",
     )
     interval_s: Seconds = Field(1.0, description="seconds from one question to the next")
     timeout_s: Seconds = Field(3.0, description="seconds without an answer after which a host counts as gone")
@@ -163,6 +175,9 @@ class Settings(Value):
         "nat", description="how packets reach the real servers unless one of them says otherwise"
     )
     nat_router: NatRouter | None = Field(None, description="the floating gateway of the real servers, for nat")
+    nat_router6: NatRouter6 | None = Field(
+        None, description="the floating gateway of the real servers for IPv6, for nat"
+    )
     masquerade: tuple[Masquerade, ...] = Field((), description="networks whose hosts reach others through the routers")
     protect: Flag = Field(
         False,
@@ -204,6 +219,12 @@ class Router(Value):
 
     public: Host = Field(description="the router's own address on the clients' side")
     private: Host | None = Field(None, description="the router's own address on the real servers' side")
+    public6: Host6 | None = Field(
+        None, description="the router's own IPv6 address on the clients' side, where `public` is an IPv4 address"
+    )
+    private6: Host6 | None = Field(
+        None, description="the router's own IPv6 address on the real servers' side, where `private` is an IPv4 address"
+    )
     priority: Priority = Field(
         100, description="who claims first when several could; see cluster/preempt_after_s for a running holder"
     )

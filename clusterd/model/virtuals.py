@@ -36,8 +36,11 @@ class Persistence(Value):
     timeout_s: Annotated[int, Field(ge=1, le=2678400, strict=True)] = Field(
         300, description="seconds that a client stays with its server after its last connection"
     )
-    prefix: Annotated[int, Field(ge=1, le=32, strict=True)] = Field(
-        32, description="how many bits of a client's address count", json_schema_extra={"x-unit": "bits"}
+    prefix: Annotated[int, Field(ge=1, le=128, strict=True)] | None = Field(
+        None,
+        description="how many bits of a client's address count, at most 32 where the VIP is an IPv4 address; "
+        "all of them without it",
+        json_schema_extra={"x-unit": "bits"},
     )
 
 
@@ -61,7 +64,9 @@ class Server(Value):
 class Virtual(Value):
     """A virtual server: one address and port that clients use, and the real servers behind it."""
 
-    address: HostWithPrefix = Field(description="the VIP and its network's prefix; 32 where none is given")
+    address: HostWithPrefix = Field(
+        description="the VIP and its network's prefix; where none is given 32, and 128 for IPv6"
+    )
     interface: InterfaceName = Field(description="interface that carries the VIP")
     group: Name = Field(DEFAULT_GROUP, description="the group of floating addresses that the VIP moves with")
     port: Port = Field(description="port that clients connect to")

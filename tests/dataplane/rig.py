@@ -12,11 +12,11 @@ from typing import Protocol
 
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
-from clusterd.dataplane.addresses import gratuitous_arp
 from clusterd.dataplane.contract import DataPlane
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.dataplane.memory import MemoryPlane
+from clusterd.dataplane.neighbours import gratuitous_arp, unsolicited_advertisement
 from clusterd.model import Forwarding
 from clusterd.plane import (
     Address,
@@ -77,7 +77,7 @@ class Rig(Protocol):
     def announced(self, addresses: Iterable[Address]) -> set[HostAddress]:
         """Let these be announced, and return which of them the neighbour heard of."""
 
-    def live(self, host: IPv4Address) -> None:
+    def live(self, host: HostAddress) -> None:
         """Let a host live beside us on ``wan``, in a network in which we are, too."""
 
 
@@ -105,7 +105,7 @@ class MemoryRig:
         self.plane.announce(addresses)
         return {address.address.ip for address in self._memory.announced}
 
-    def live(self, host: IPv4Address) -> None:
+    def live(self, host: HostAddress) -> None:
         self._memory.neighbours |= {host}
 
 
@@ -131,10 +131,10 @@ class InNamespace:
     def counters(self, scope: Scope) -> Mapping[Key, Counters]:
         return self._thread.submit(counters, scope).result()
 
-    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[IPv4Address] = ()) -> None:
+    def listen(self, keys: Iterable[AddressKey], hosts: Iterable[HostAddress] = ()) -> None:
         self._thread.submit(self._kernel.listen, keys, hosts).result()
 
-    def ask(self, hosts: Iterable[IPv4Address]) -> None:
+    def ask(self, hosts: Iterable[HostAddress]) -> None:
         self._thread.submit(self._kernel.ask, hosts).result()
 
     def without_carrier(self, interfaces: Iterable[str]) -> frozenset[str]:
@@ -186,9 +186,10 @@ class KernelRig:
                     heard.add(IPv4Address(frame[28:32]))
         return heard
 
-    def live(self, host: IPv4Address) -> None:
-        ip([f"addr add {host}/24 dev peer"], THERE)
-        ip([f"addr add {host + 1}/24 dev wan"], HERE)
+    def live(self, host: HostAddress) -> None:
+        prefix, nodad = ("24", "") if host.version == 4 else ("64", "nodad")
+        ip([f"addr add {host}/{prefix} dev peer {nodad}"], THERE)
+        ip([f"addr add {host + 1}/{prefix} dev wan {nodad}"], HERE)
 
     def meddle(self, notice: Removed | Claimed) -> None:
         address = notice.key.address
@@ -196,7 +197,11 @@ class KernelRig:
             prefix = 24 if address.version == 4 else 64
             ip([f"addr del {address}/{prefix} dev {notice.key.interface}"], HERE)
         else:
-            call(THERE, _send, gratuitous_arp(bytes.fromhex(notice.mac.replace(":", "")), IPv4Address(address), 2))
+            mac = bytes.fromhex(notice.mac.replace(":", ""))
+            if isinstance(address, IPv6Address):
+                call(THERE, _send, unsolicited_advertisement(mac, address))
+            else:
+                call(THERE, _send, gratuitous_arp(mac, address, 2))
 
     def close(self) -> None:
         self.plane.close()

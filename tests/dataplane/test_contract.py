@@ -14,10 +14,12 @@ from clusterd.netfilter import Masquerade, Netfilter, Untracked
 from clusterd.plan import plan
 from clusterd.plane import (
     Address,
+    AddressKey,
     Answered,
     Claimed,
     Destination,
     DestinationKey,
+    HostAddress,
     Item,
     LinkChanged,
     Notice,
@@ -319,10 +321,21 @@ def test_a_claim_of_another_host_is_told_while_the_address_is_listened_for(rig: 
     assert noticed(rig) == []
 
 
-def test_our_own_announcements_are_no_claim(rig: Rig) -> None:
+def test_a_claim_of_an_address_of_ipv6_is_told_as_well(rig: Rig) -> None:
+    rig.plane.sources()
     rig.plane.listen([VIP.key])
-    assert do(rig, Verb.ADD, VIP) == ()
-    rig.plane.announce([VIP])
+    rig.meddle(Claimed(VIP6.key, MAC))
+    assert noticed(rig) == []
+    rig.plane.listen([VIP.key, VIP6.key])
+    rig.meddle(Claimed(AddressKey("wan", IPv6Address("2001:db8:f::1")), MAC))  # its last bytes are the VIP's
+    rig.meddle(Claimed(VIP6.key, MAC))
+    assert noticed(rig) == [Claimed(VIP6.key, MAC)]
+
+
+def test_our_own_announcements_are_no_claim(rig: Rig) -> None:
+    rig.plane.listen([VIP.key, VIP6.key])
+    assert do(rig, Verb.ADD, VIP, VIP6) == ()
+    rig.plane.announce([VIP, VIP6])
     assert noticed(rig) == []
 
 
@@ -340,15 +353,16 @@ def test_an_interface_without_cable_or_without_existence_carries_nothing(rig: Ri
     assert rig.plane.without_carrier(["wan"]) == frozenset()
 
 
-def test_a_neighbour_that_is_there_answers_and_others_do_not(rig: Rig) -> None:
-    rig.live(HOST)
+@pytest.mark.parametrize("host", [HOST, IPv6Address("2001:db8:0:7::1")], ids=["IPv4", "IPv6"])
+def test_a_neighbour_that_is_there_answers_and_others_do_not(rig: Rig, host: HostAddress) -> None:
+    rig.live(host)
     rig.plane.sources()
-    rig.plane.listen([], [HOST, HOST + 7])
+    rig.plane.listen([], [host, host + 7])
     noticed(rig)
-    rig.plane.ask([HOST + 7, IPv4Address("203.0.113.1"), HOST])
-    assert [notice for notice in noticed(rig) if isinstance(notice, Answered)] == [Answered(HOST)]
+    rig.plane.ask([host + 7, IPv4Address("203.0.113.1"), IPv6Address("2001:db8:ffff::1"), host])
+    assert [notice for notice in noticed(rig) if isinstance(notice, Answered)] == [Answered(host)]
     rig.plane.listen([])
-    rig.plane.ask([HOST])
+    rig.plane.ask([host])
     assert noticed(rig) == []
 
 

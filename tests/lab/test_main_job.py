@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clusterd import document
-from clusterd.dataplane.addresses import gratuitous_arp
+from clusterd.dataplane.neighbours import gratuitous_arp
 from tests.lab import takeover
 from tests.lab.client import ArpWatcher, HolderWatcher, Poller, fetch
 from tests.lab.cluster import DOCUMENT, LabCluster, wait_for

@@ -51,7 +51,7 @@ class Node:
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._events = Events(name, store, KEYS)
         self.elections = Elections(name, store, KEYS, self._events, self._queue.put_nowait, self._changed)
-        self.elections._peers.host = f"127.0.0.{name[1:]}"
+        self.elections._peers.hosts = (f"127.0.0.{name[1:]}",)
         self._tasks: list[asyncio.Task[None]] = []
         self.alive = True
 

@@ -32,7 +32,7 @@ class Router:
     groups: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.peers = Peers(self.name, self.hear, host=f"127.0.0.{self.name[1:]}")
+        self.peers = Peers(self.name, self.hear, hosts=(f"127.0.0.{self.name[1:]}",))
 
     def hear(self, group: str, event: Promised | Asked | Alive) -> None:
         self.groups.add(group)
@@ -71,7 +71,7 @@ async def routers() -> AsyncIterator[tuple[Router, Router, Router]]:
     made = (Router("r1"), Router("r2"), Router("r3"))
     port = free_port()
     for router in made:
-        await router.peers.configure(KEY, {o.name: [o.peers.host] for o in made if o is not router}, port)
+        await router.peers.configure(KEY, {o.name: [o.peers.hosts[0]] for o in made if o is not router}, port)
     yield made
     for router in made:
         router.peers.close()
@@ -227,7 +227,7 @@ async def test_without_a_key_nothing_is_said_and_nothing_is_heard(routers: Three
 async def test_a_port_that_is_taken_leaves_the_old_one_working(routers: Three) -> None:
     r1, r2, _ = routers
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((r1.peers.host, 0))
+        taken.bind((r1.peers.hosts[0], 0))
         with pytest.raises(OSError, match="in use"):
             await r1.peers.configure(KEY, r1.peers.addresses, taken.getsockname()[1])
     r1.peers.ask(GROUP, ASK)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from clusterd.model import Reachability as Settings
+from clusterd.plane import HostAddress
 from watchers.reachability import Reachability
 
 GATEWAY, OTHER = IPv4Address("1.2.3.254"), IPv4Address("1.2.3.253")
@@ -15,7 +16,7 @@ class Rig:
 
     def __init__(self, settings: Settings) -> None:
         self.dead: frozenset[str] = frozenset()
-        self.asked: list[IPv4Address] = []
+        self.asked: list[HostAddress] = []
         self.around = Reachability(self._dead, self.asked.extend)
         self.around.configure(settings, ["eth0", "eth1", "eth0"], 0.0)
 
