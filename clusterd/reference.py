@@ -22,11 +22,15 @@ _UNITS = {"_s": "s"}  # by the end of a key's name; other units stand beside the
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _ADDRESS = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _PREFIX = rf"/(3[0-2]|[12]?[0-9]|{_ADDRESS})"
+_ADDRESS6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"  # whether it is one, only the model tells
+_PREFIX6 = r"/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"
 _FORMATS = {  # by pydantic's name: a pattern, because JSON Schema has no name for all, and what people call it
     "ipv4": (rf"^{_ADDRESS}$", "address"),
-    "ipv6": (r"^[0-9A-Fa-f:.]+$", "address"),
+    "ipv6": (rf"^{_ADDRESS6}$", "address"),
     "ipv4interface": (rf"^{_ADDRESS}({_PREFIX})?$", "address/prefix"),
     "ipv4network": (rf"^{_ADDRESS}({_PREFIX})?$", "network/prefix"),
+    "ipv6interface": (rf"^{_ADDRESS6}({_PREFIX6})?$", "address/prefix"),
+    "ipv6network": (rf"^{_ADDRESS6}({_PREFIX6})?$", "network/prefix"),
 }
 _LVSCF = (  # keys of lvs.cf by the objects of the document that their blocks describe
     ((), grammar.GLOBAL),

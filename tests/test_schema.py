@@ -141,6 +141,10 @@ def test_an_address_may_have_a_netmask_as_the_model_reads_it() -> None:
         {"routers": {"r1": {"public": "1.2.3.256"}}},
         {"routers": {"r1": {"public": "1.2.3.04"}}},
         {"routers": {"r1": {"public": "1.2.3.4", "private": "host"}}},
+        {"routers": {"r1": {"public": "1.2.3.4", "public6": "1.2.3.5"}}},
+        {"cluster": {"nat_router": {"address": "2001:db8::fe/64", "interface": "eth1"}}},
+        {"cluster": {"nat_router6": {"address": "2001:db8::fe/129", "interface": "eth1"}}},
+        {"virtuals": {"web": {**WEB, "address": "2001:db8::1%eth0/64"}}},
         {"virtuals": {"web": {**WEB, "port": "80"}}},
         {"virtuals": {"web": {**WEB, "port": True}}},
         {"virtuals": {"web": {**WEB, "port": 65536}}},
@@ -193,7 +197,8 @@ def test_every_key_of_lvs_cf_that_goes_somewhere_is_listed_there() -> None:
         "| `address` | address/prefix |  | required | `nat_router`, `nat_nmask` | the gateway's address and its "
         "network's prefix |",
         "| `timeout_s` | number > 0, at most 86400 | s | `1` | `timeout` | seconds that one check may take |",
-        "| `prefix` | integer 1 … 32 | bits | `32` | `pmask` | how many bits of a client's address count |",
+        "| `prefix` | integer 1 … 128 | bits | – | `pmask` | how many bits of a client's address count, at most 32 "
+        "where the VIP is an IPv4 address; all of them without it |",
         "| `status` | list of integer 100 … 599 |  | `[200]` |  | status codes that are good |",
         "| `check` | object |  | `tcp` |  | how its real servers are checked |",
         "| `quiesce` | boolean |  | `false` | `quiesce_server` | a failed server keeps its connections at weight 0 |",

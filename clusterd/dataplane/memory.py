@@ -42,7 +42,7 @@ class MemoryPlane:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in (*SYSCTLS, *SYSCTLS6)))
+        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in SYSCTLS))
         self.ends_s: dict[AddressKey, float] = {}
         self.announced: list[Address] = []
         self.writes = 0

@@ -142,7 +142,7 @@ def test_every_path_knows_its_line() -> None:
         ("port: 80", "port: '80'", "line 14: virtuals/web/port: a whole number is expected, not '80'"),
         ("port: 80", "port: true", "line 14: virtuals/web/port: a whole number is expected, not true"),
         ("    port: 80\n", "", "line 11: virtuals/web/port: is missing"),
-        ("address: 1.2.3.1/24", "address: 80", "line 12: virtuals/web/address: an address is written a.b.c.d, not 80"),
+        ("address: 1.2.3.1/24", "address: 80", "line 12: virtuals/web/address: an IPv4 or IPv6 "),
         ("type: http", "type: htpp", "line 17: virtuals/web/check: unknown type 'htpp'; did you mean http?"),
         ("type: http, ", "", "line 17: virtuals/web/check: needs a type; known here: tcp, http, send_expect"),
         ("status: [200]", "status: [200, 99]", "line 17: virtuals/web/check/status/1: must be at least 100"),
@@ -151,7 +151,7 @@ def test_every_path_knows_its_line() -> None:
         (
             "192.168.1.0/24",
             "192.168.1.1/24",
-            "line 4: cluster/masquerade/0/source: an IPv4 network is expected (a.b.c.0/24), ",
+            "line 4: cluster/masquerade/0/source: an IPv4 or IPv6 network is expected (a.b.c.0/24 or ",
         ),
         ("r2:", "r/2:", "line 9: routers/r/2: a name has letters, digits"),
         ("load: {source: ssh}", "load: 5", "line 18: virtuals/web/load: keys with values are expected"),

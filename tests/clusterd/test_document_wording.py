@@ -45,7 +45,7 @@ def told(data: object) -> list[str]:
         ({"servers": ["rs1"]}, "servers: keys with values are expected here ({key: value}), not a list"),
         (
             {"sorry_server": "10.0.0.9/24"},
-            "sorry_server: an IPv4 address is expected (a.b.c.d, without a prefix), not ",
+            "sorry_server: an IPv4 or IPv6 address is expected (a.b.c.d or 2001:db8::1, without a prefix), not ",
         ),
         ({"interface": "eth0:1"}, "interface: the name of an interface has letters, digits, _, . and -, not 'eth0:1'"),
         ({"interface": 16 * "e"}, "interface: at most 15 characters are expected, not 16"),
@@ -56,13 +56,29 @@ def told(data: object) -> list[str]:
         ({"check": {"type": "http", "status": []}}, "check/status: at least 1 is expected"),
         ({"check": {"type": "tcp", "interval_s": "2s"}}, "check/interval_s: a number is expected, not '2s'"),
         ({"check": {"type": "tcp", "interval_s": 0}}, "check/interval_s: must be more than 0, not 0"),
-        ({"address": "1.2.3.1/33"}, "address: an IPv4 address with its network's prefix is expected (a.b.c.d/24), not"),
+        (
+            {"address": "1.2.3.1/33"},
+            "address: an IPv4 or IPv6 address with its network's prefix is expected (a.b.c.d/24 or 2001:db8::1/64), ",
+        ),
         ({"check": {"type": "http", "path": 70 * "x"}}, "check/path: a path begins with / and has no blanks; "),
     ],
 )
 def test_a_message_says_what_is_expected_and_what_stands_there(virtual: dict[str, Any], message: str) -> None:
     (found,) = told({"virtuals": {"web": WEB | virtual}})
     assert found.startswith(f"virtuals/web/{message}")
+
+
+def test_a_key_for_one_family_says_which() -> None:
+    gateways = {"nat_router": {"address": "fe80::1/64"}, "nat_router6": {"address": "10.0.0.1/24"}}
+    found = told({"cluster": {name: each | {"interface": "eth1"} for name, each in gateways.items()}})
+    assert found == [
+        "cluster/nat_router/address: an IPv4 address with its network's prefix is expected (a.b.c.d/24), "
+        "not 'fe80::1/64'",
+        "cluster/nat_router6/address: an IPv6 address with its network's prefix is expected (2001:db8::1/64), "
+        "not '10.0.0.1/24'",
+    ]
+    (found6,) = told({"routers": {"r1": {"public": "1.2.3.4", "public6": "1.2.3.5"}}})
+    assert found6.startswith("routers/r1/public6: an IPv6 address is expected")
 
 
 def test_a_network_with_bits_beyond_its_prefix_is_told_the_network() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clusterd import ipvsadm
 from clusterd.errors import ConfigError
-from clusterd.model import Cluster, Virtual
+from clusterd.model import Cluster, Persistence, Virtual
 from tests.clusterd.fuzz.targets import sample
 from tests.strategies import SCHEDULERS
 
@@ -35,8 +35,9 @@ def wrong(*lines: str, interface: str | None = "eth0") -> list[str]:
 
 def test_what_ipvsadm_saved_is_a_cluster() -> None:
     cluster = ipvsadm.read(sample("ipvsadm/saved.rules"), "eth0").cluster
-    web, dns = cluster.virtuals.values()
-    assert list(cluster.virtuals) == ["198.51.100.10-80", "198.51.100.11-53-udp"]
+    web, dns, six = cluster.virtuals.values()
+    assert list(cluster.virtuals) == ["198.51.100.10-80", "198.51.100.11-53-udp", "2001-db8-1-80"]
+    assert [str(each.address) for each in six.servers.values()] == ["2001:db8::2"]
     assert (str(web.address), web.interface, web.port, web.protocol) == ("198.51.100.10/32", "eth0", 80, "tcp")
     assert web.persistence is not None
     assert (web.persistence.timeout_s, web.persistence.prefix) == (600, 24)
@@ -89,7 +90,6 @@ def test_a_check_with_tcp_of_something_else_is_told() -> None:
     [
         ("-A -f 5 -s rr", "firewall mark"),
         ("-A --sctp-service 1.2.3.1:80", "clusterd has tcp and udp"),
-        ("-A -t [2001:db8::1]:80", "IPv4 only"),
         ("-A -f 5 -6", "firewall mark"),
         ("-A -t 1.2.3.1:0 -p", "all ports"),
         ("-A -t 1.2.3.1 -p", "all ports"),
@@ -144,10 +144,19 @@ def test_a_port_that_the_way_cannot_change_is_left_out_and_told() -> None:
     ]
 
 
-def test_a_real_server_with_an_ipv6_address_is_left_out_and_told() -> None:
-    assert warned(WEB, "-a -t 1.2.3.1:80 -r [2001:db8::1]:80 -i") == [
-        "line 2: [2001:db8::1]:80: not carried over: clusterd speaks IPv4 only"
-    ]
+def test_addresses_of_ipv6_stand_in_brackets_and_their_netmask_is_a_prefix_length() -> None:
+    service = "-t [2001:db8::1]:80"
+    (web,) = read(f"-A {service} -p 60 -M 64", f"-a {service} -r [2001:DB8:0::2]:8080 -m").virtuals.values()
+    assert str(web.address) == "2001:db8::1/128"
+    assert web.persistence == Persistence(timeout_s=60, prefix=64)
+    assert {name: (str(each.address), each.port) for name, each in web.servers.items()} == {
+        "2001-db8-2": ("2001:db8::2", 8080)
+    }
+
+
+def test_a_tunnel_may_lead_to_the_other_family() -> None:
+    (web,) = read(WEB, "-a -t 1.2.3.1:80 -r [2001:db8::1]:80 -i").virtuals.values()
+    assert [str(each.address) for each in web.servers.values()] == ["2001:db8::1"]
 
 
 def test_without_an_interface_it_is_told_what_to_give() -> None:

@@ -152,8 +152,6 @@ def test_a_group_is_a_virtual_server_for_each_address(line: str, hosts: list[int
     ("line", "why"),
     [
         ("fwmark 5", "not by firewall mark"),
-        ("2001:db8::1 80", "IPv4 only"),
-        ("2001:db8::1-5 80", "IPv4 only"),
         ("1.2.3.4", "it takes all ports"),
         ("1.2.3.4 0", "it takes all ports"),
     ],
@@ -164,7 +162,28 @@ def test_a_line_of_a_group_that_clusterd_does_not_have_is_told(line: str, why: s
     assert why in told
 
 
-@pytest.mark.parametrize("head", ["fwmark 5", "2001:db8::1 80", "1.2.3.4"])
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ("2001:db8::1 80", ["1"]),
+        ("2001:db8::9-a 80", ["9", "a"]),
+        ("2001:db8::1-2001:db8::2 80", ["1", "2"]),
+        ("2001:db8::2/127 80", ["2", "3"]),
+    ],
+)
+def test_a_line_of_a_group_may_be_of_ipv6(line: str, last: list[str]) -> None:
+    found = read(*group(line)).cluster.virtuals.values()
+    assert [str(each.address) for each in found] == [f"2001:db8::{each}/128" for each in last]
+
+
+def test_a_granularity_of_ipv6_is_a_prefix_length() -> None:
+    lines = virtual("persistence_timeout 60", "persistence_granularity 64", head="2001:db8::1 80")
+    (found,) = read(*lines).cluster.virtuals.values()
+    assert found.persistence is not None
+    assert found.persistence.prefix == 64
+
+
+@pytest.mark.parametrize("head", ["fwmark 5", "1.2.3.4"])
 def test_a_virtual_server_that_clusterd_does_not_have_is_told(head: str) -> None:
     (told,) = warned(*virtual(head=head))
     assert told.startswith(f"line 1: virtual_server {head}: the virtual server is not carried over: ")

@@ -56,9 +56,12 @@ def test_what_is_said_twice_counts_the_last_time_and_that_is_told() -> None:
 @pytest.mark.parametrize(
     "line", ["real_server 2001:db8::1 80 { }", "sorry_server 2001:db8::1 80", "sorry_server 2001:db8::1"]
 )
-def test_an_ipv6_address_is_left_out_and_told(line: str) -> None:
-    (told,) = warned(*virtual(line))
-    assert told.endswith("not carried over: clusterd speaks IPv4 only")
+def test_only_a_tunnel_leads_to_the_other_family(line: str) -> None:
+    (told,) = wrong(*virtual(line))
+    assert told.endswith(
+        "is of another family than the VIP 1.2.3.1, which nat forwarding cannot bridge: only tunnel can"
+    )
+    assert read(*virtual("lb_kind TUN", line))
 
 
 # Nonsense

@@ -43,8 +43,14 @@ def test_what_an_address_has_that_clusterd_does_not_is_told() -> None:
     assert "line 7: vrrp_instance VI/virtual_ipaddress/1.2.3.1/24: no_track is not carried over" in warned(*lines)
 
 
-def test_an_ipv6_address_is_told() -> None:
-    assert any("IPv4 only" in each for each in warned(*instance("virtual_ipaddress { fe80::1/64 }")))
+def test_an_address_of_ipv6_is_carried_and_a_gateway_is_one_of_each_family() -> None:
+    servers = ("lb_kind NAT", "real_server 2001:db8:1::1 80 { }")
+    lines = (*virtual(*servers, head="2001:db8::1 80"), *instance("virtual_ipaddress {", "2001:DB8::1/64", "}"))
+    inside = ("vrrp_instance IN {", "interface eth1", "virtual_ipaddress { 2001:db8:1::fe/64 }", "}")
+    cluster = read(*lines, *inside, interface=None).cluster
+    (found,) = cluster.virtuals.values()
+    assert (str(found.address), found.interface) == ("2001:db8::1/64", "eth0")
+    assert str(cluster.settings.nat_router6) == "address=IPv6Interface('2001:db8:1::fe/64') interface='eth1'"
 
 
 def test_an_address_without_an_interface_is_a_problem() -> None:
@@ -150,11 +156,10 @@ def test_the_address_that_adverts_come_from_is_the_routers() -> None:
     assert routers(*instance("mcast_src_ip 1.2.3.9"))["this"][0] == "1.2.3.9"
 
 
-def test_a_peer_of_ipv6_is_told_and_so_is_what_else_a_peer_has() -> None:
+def test_a_peer_may_be_of_ipv6_and_what_else_a_peer_has_is_told() -> None:
     told = warned(*instance(*OUTSIDE, "unicast_peer {", "2001:db8::1", "1.2.3.3 min_ttl 1", "}"))
-    assert "line 6: vrrp_instance VI/unicast_peer/2001:db8::1: not carried over: clusterd speaks IPv4 only" in told
     assert "line 7: vrrp_instance VI/unicast_peer/1.2.3.3: not carried over: min_ttl 1" in told
-    assert routers(*instance("unicast_src_ip 2001:db8::1")) == {}
+    assert routers(*instance("unicast_src_ip 2001:db8::1"))["this"][0] == "2001:db8::1"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_port_that_the_way_cannot_change_is_left_out_and_told() -> None:
 def test_persistence_without_a_netmask_is_of_each_client() -> None:
     persistence = web("persistent=60").persistence
     assert persistence is not None
-    assert (persistence.timeout_s, persistence.prefix) == (60, 32)
+    assert (persistence.timeout_s, persistence.prefix) == (60, None)
 
 
 def test_a_netmask_without_persistence_is_told() -> None:
@@ -134,10 +134,28 @@ def test_a_directive_that_stands_twice_counts_the_last_time_and_that_is_told() -
     )
 
 
-@pytest.mark.parametrize("line", ["virtual=5", "virtual6=[2001:db8::1]:80", "virtual=[2001:db8::1]:80"])
-def test_a_virtual_server_that_clusterd_does_not_have_is_told(line: str) -> None:
-    (told,) = warned(line, "\treal=10.0.0.1:0 gate")
-    assert told.startswith(f"line 1: {line}: the virtual server is not carried over: ")
+def test_a_virtual_server_that_clusterd_does_not_have_is_told() -> None:
+    (told,) = warned("virtual=5", "\treal=10.0.0.1:0 gate")
+    assert told.startswith("line 1: virtual=5: the virtual server is not carried over: ")
+
+
+@pytest.mark.parametrize("six", ["", "6"])
+def test_addresses_of_ipv6_stand_in_brackets(six: str) -> None:
+    lines = [f"virtual{six}=[2001:db8::1]:80", f"\treal{six}=[2001:DB8::2]->[2001:db8::3]:8080 masq 3"]
+    lines += ["\tpersistent=60", "\tnetmask=64", f"\tfallback{six}=[2001:db8::9]:80"]
+    (found,) = read(*lines).cluster.virtuals.values()
+    assert (str(found.address), str(found.sorry_server)) == ("2001:db8::1/128", "2001:db8::9")
+    assert {name: (str(each.address), each.port, each.weight) for name, each in found.servers.items()} == {
+        "2001-db8-2": ("2001:db8::2", 8080, 3),
+        "2001-db8-3": ("2001:db8::3", 8080, 3),
+    }
+    assert found.persistence is not None
+    assert found.persistence.prefix == 64
+
+
+def test_a_range_is_of_one_family() -> None:
+    (told,) = wrong(*file("real=10.0.0.1->[2001:db8::1]:80 masq"))
+    assert told.endswith("10.0.0.1 and 2001:db8::1 are of different families")
 
 
 def test_without_an_interface_it_is_told_what_to_give() -> None:

@@ -154,7 +154,7 @@ def test_persistence_has_a_time_and_a_granularity() -> None:
         web("persistent = 60", "pmask = 255.255.0.0").persistence
         == web("pmask = 255.255.0.0", "persistent = 60").persistence
     )
-    assert web("persistent = 60").model_dump()["persistence"] == {"timeout_s": 60, "prefix": 32}
+    assert web("persistent = 60").model_dump()["persistence"] == {"timeout_s": 60, "prefix": None}
     assert web("persistent = 60", "pmask = 255.255.0.0").model_dump()["persistence"]["prefix"] == 16
     assert web("persistent = 0").persistence is None
 

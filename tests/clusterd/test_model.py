@@ -45,9 +45,11 @@ def test_defaults_are_of_the_type_that_they_have_when_written() -> None:
     assert repr(model.Heartbeat(keepalive_s=1)) == repr(model.Heartbeat())
 
 
-@pytest.mark.parametrize("address", [80, 80.5, "1.2.3", "1.2.3.4/24", "::1", "", None])
-def test_a_host_is_written_as_a_dotted_quad(address: object) -> None:
+@pytest.mark.parametrize("address", [80, 80.5, "1.2.3", "1.2.3.4/24", "::1/64", "fe80::1%eth0", "1:2", "", None])
+def test_a_host_is_written_as_an_address_of_either_family(address: object) -> None:
     assert not valid(Router, public=address)
+    assert valid(Router, public="2001:DB8::0:1")
+    assert str(Router.model_validate({"public": "2001:DB8::0:1"}).public) == "2001:db8::1"
 
 
 def test_an_address_may_have_a_prefix_or_stand_alone() -> None:

@@ -1,3 +1,4 @@
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
@@ -85,6 +86,69 @@ def test_a_floating_address_is_one_that_a_host_can_have(address: str, reason: st
     assert broken({"web": {"address": address}}) == [f"virtuals/web/address: {said}"]
     gateway = {"nat_router": GATEWAY | {"address": address}}
     assert broken(cluster=gateway) == [f"cluster/nat_router/address: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("::/128", ":: means no address"),
+        ("::1/128", "it is a loopback address"),
+        ("ff02::1/128", "it is a multicast address"),
+        ("::ffff:1.2.3.4/128", "it means an IPv4 address, which is written 1.2.3.4"),
+        ("2001:db8::1/0", "a prefix of /0 is every network"),
+        ("2001:db8::/64", "it is what every router of 2001:db8::/64 answers to"),
+        ("fe80::1/64", "it is link-local, so it means another host on every link"),
+    ],
+)
+def test_a_floating_address_of_ipv6_is_one_that_a_host_can_have(address: str, reason: str) -> None:
+    (told,) = broken({"web": {"address": address}})
+    shown = str(ip_interface(address))
+    to_do = "write an address that a host can have, and its network's prefix or /128"
+    assert told == f"virtuals/web/address: {shown} cannot be a floating address: {reason}; {to_do}"
+
+
+@pytest.mark.parametrize(
+    "address", ["2001:db8::/127", "2001:db8::/128", "2001:db8::ffff:ffff:ffff:ffff/64", "fd00::1/8"]
+)
+def test_a_host_can_have_every_other_address_of_ipv6(address: str) -> None:
+    assert broken({"web": {"address": address}}) == []
+
+
+def test_a_gateway_may_be_link_local_and_no_other_host() -> None:
+    link = "it is link-local, so it means another host on every link"
+    assert broken(cluster={"nat_router6": GATEWAY | {"address": "fe80::fe/64"}}) == []
+    web = {"address": "2001:db8::1", "sorry_server": "fe80::9", "servers": {"rs1": {"address": "fe80::1"}}}
+    asked = {"reachability": {"hosts": ["1.2.3.4", "fe80::2"]}}
+    routers = {"a": {"public": "1.2.3.2", "private6": "fe80::3"}}
+    assert broken({"web": web}, cluster=asked, routers=routers) == [
+        f"{path}: {host} cannot be a host's address here: {link}"
+        for path, host in (
+            ("routers/a/private6", "fe80::3"),
+            ("cluster/reachability/hosts/1", "fe80::2"),
+            ("virtuals/web/servers/rs1/address", "fe80::1"),
+            ("virtuals/web/sorry_server", "fe80::9"),
+        )
+    ]
+
+
+def test_only_a_tunnel_leads_to_the_other_family_and_not_where_connections_are_synchronised() -> None:
+    web = {"sorry_server": "10.0.0.9", "servers": {"rs1": {"address": "2001:db8::1"}}}
+    said = "2001:db8::1 is of another family than the VIP 1.2.3.1"
+    assert broken({"web": web | {"forwarding": "direct"}}) == [
+        f"virtuals/web/servers/rs1/address: {said}, which direct forwarding cannot bridge: only tunnel can"
+    ]
+    assert broken({"web": web | {"forwarding": "tunnel"}}) == []
+    assert broken({"web": web | {"forwarding": "tunnel"}}, cluster={"sync": {"interface": "eth1"}}) == [
+        f"virtuals/web/servers/rs1/address: {said}, and connections of such are not synchronised: leave one out"
+    ]
+
+
+def test_no_more_bits_of_a_client_count_than_its_address_has() -> None:
+    kept = {"persistence": {"prefix": 33}}
+    assert broken({"web": kept}) == [
+        "virtuals/web/persistence/prefix: must be at most 32, as many bits as a client's address has, not 33"
+    ]
+    assert broken({"web": kept | {"address": "2001:db8::1"}, "all": {"persistence": {}, "port": 81}}) == []
 
 
 @pytest.mark.parametrize(
