@@ -146,9 +146,8 @@ def _persistent(virtual: Virtual) -> dict[str, object] | None:
     kept = virtual.persistence
     if not kept:
         return None
-    prefix = kept.prefix or virtual.address.max_prefixlen
-    mask = prefix if virtual.address.version == 6 else IPv4Network((0, prefix)).netmask
-    return {"timeout_s": kept.timeout_s, "netmask": mask}
+    four = kept.prefix and virtual.address.version == 4
+    return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask if four else kept.prefix}
 
 
 def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:

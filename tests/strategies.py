@@ -80,6 +80,12 @@ def _of_a_host(address: str) -> bool:
     return network.prefixlen > 30 or IPv4Interface(address).ip not in ends
 
 
+def sixth(address: str) -> str:
+    """Return an IPv6 address, with a prefix length where there is one, that goes with this IPv4 address alone."""
+    ip, slash, bits = address.partition("/")
+    return f"2001:db8::{ip}" + (f"/{96 + int(bits)}" if slash else "")
+
+
 def _timing() -> dict[str, st.SearchStrategy[Any]]:
     count = st.integers(1, 1000)
     reentry = st.just(0.0) | seconds()
@@ -152,6 +158,8 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
     masquerade = _keys(
         {"source": st.just("10.3.0.0/16"), "interface": st.sampled_from(INTERFACES)}, address=addresses("10.4")
     )
+    gateway6 = gateway | {"address": st.sampled_from(["fe80::fe/64", "2001:db8:3::fe/64"])}
+    masquerade6 = _keys({"source": st.just("2001:db8:3::/64"), "interface": st.sampled_from(INTERFACES)})
     beat = st.integers(2, 3600).flatmap(
         lambda lease: _keys(
             {"deadtime_s": st.just(lease), "keepalive_s": st.floats(0.01, lease / 2)},
@@ -163,7 +171,8 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
         forwarding=st.sampled_from(WAYS),
         nat_router=st.fixed_dictionaries(gateway),
         protect=st.booleans(),
-        masquerade=st.lists(masquerade, max_size=2),
+        nat_router6=st.fixed_dictionaries(gateway6),
+        masquerade=st.lists(masquerade | masquerade6, max_size=2),
         heartbeat=beat,
         sync=_keys(
             {"interface": st.sampled_from(INTERFACES)},
@@ -199,9 +208,20 @@ def _group(name: str, routers: list[str]) -> st.SearchStrategy[dict[str, Any]]:
     return _keys({}, nat_router=st.fixed_dictionaries(gateway), priorities=known)
 
 
+def _of_ipv6(virtual: dict[str, Any]) -> None:
+    """Make it one of IPv6."""
+    virtual["address"] = sixth(virtual["address"])
+    for where in (*virtual.get("servers", {}).values(), virtual):
+        key = "sorry_server" if where is virtual else "address"
+        if key in where:
+            where[key] = sixth(where[key])
+    if "prefix" in virtual.get("persistence", {}):
+        virtual["persistence"]["prefix"] *= 4
+
+
 @st.composite
-def clusters(draw: st.DrawFn) -> Cluster:
-    """Any valid cluster."""
+def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
+    """Any valid cluster, with IPv4 only on demand."""
     router = _keys({"public": addresses("10.1")}, private=addresses("10.2"), priority=st.integers(0, 255))
     routers = draw(_named(_distinct(router, "public", 3), 3))
     taken = [each.get("private") for each in routers.values()]
@@ -212,7 +232,11 @@ def clusters(draw: st.DrawFn) -> Cluster:
     wanted = {name for v in data["virtuals"].values() if (name := v.get("group", "default")) != "default"}
     if wanted:
         data["cluster"]["groups"] = {name: draw(_group(name, [*routers])) for name in sorted(wanted)}
+    if not ipv6:
+        data["cluster"].pop("nat_router6", None)
     for virtual in data["virtuals"].values():
+        if ipv6 and draw(st.booleans()):
+            _of_ipv6(virtual)
         for server in virtual.get("servers", {}).values():
             way = server.get("forwarding") or virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
             if way != "nat":
@@ -266,7 +290,7 @@ def lvscf_checks(draw: st.DrawFn, port: int) -> Check:
 @st.composite
 def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     """Clusters that lvs.cf can say in full."""
-    cluster = draw(clusters())
+    cluster = draw(clusters(ipv6=False))
     roles = zip((("primary", 100), ("backup", 50)), cluster.routers.values(), strict=False)
     routers = {name: router.model_copy(update={"priority": priority}) for (name, priority), router in roles}
     deadtime_s = draw(st.integers(2, 3600))

@@ -45,11 +45,11 @@ def test_what_an_address_has_that_clusterd_does_not_is_told() -> None:
 
 def test_an_address_of_ipv6_is_carried_and_a_gateway_is_one_of_each_family() -> None:
     servers = ("lb_kind NAT", "real_server 2001:db8:1::1 80 { }")
-    lines = (*virtual(*servers, head="2001:db8::1 80"), *instance("virtual_ipaddress {", "2001:DB8::1/64", "}"))
+    lines = (*virtual(*servers, head="2001:db8::1 80"), *instance("virtual_ipaddress { 2001:DB8::1/64 }"))
     inside = ("vrrp_instance IN {", "interface eth1", "virtual_ipaddress { 2001:db8:1::fe/64 }", "}")
     cluster = read(*lines, *inside, interface=None).cluster
     (found,) = cluster.virtuals.values()
-    assert (str(found.address), found.interface) == ("2001:db8::1/64", "eth0")
+    assert (str(found.address), found.interface) == ("2001:db8::1/64", "eth7")
     assert str(cluster.settings.nat_router6) == "address=IPv6Interface('2001:db8:1::fe/64') interface='eth1'"
 
 

@@ -31,6 +31,15 @@ def test_the_manuals_example_is_rendered_as_it_always_was() -> None:
     assert rendering.warnings == ()
 
 
+def test_addresses_of_ipv6_stand_in_brackets_and_their_netmask_is_a_prefix_length() -> None:
+    six = {"address": "2001:db8::1/64", "servers": {"a": {"address": "2001:db8:1::1"}}}
+    assert lines(six | {"persistence": {"timeout_s": 60, "prefix": 64}}) == [
+        "-A -t [2001:db8::1]:80 -s wlc -p 60 -M 64",
+        "-a -t [2001:db8::1]:80 -r [2001:db8:1::1]:80 -m -w 1",
+    ]
+    assert lines(six | {"persistence": {"timeout_s": 60}})[0] == "-A -t [2001:db8::1]:80 -s wlc -p 60"
+
+
 @given(clusters())
 @settings(max_examples=100, deadline=None)
 def test_every_cluster_is_one_line_a_service_and_one_a_destination(given: Cluster) -> None:

@@ -205,6 +205,21 @@ def test_each_interface_has_an_instance_with_its_addresses_and_all_move_together
     assert lines[group + 1 : group + 5] == ["group {", "eth1", "eth0", "}"]
 
 
+def test_an_instance_advertises_one_family_and_carries_the_other_beside_it(tmp_path: Path) -> None:
+    six = WEB | {"address": "2001:db8::1/64", "servers": {"a": {"address": "2001:db8:1::1"}}}
+    virtuals = {"a": WEB, "b": six | {"persistence": {"timeout_s": 60, "prefix": 64}}}
+    text = render(cluster(virtuals=virtuals)).text
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[lines.index("virtual_ipaddress {") + 1 : lines.index("virtual_ipaddress_excluded {")] == [
+        "1.2.3.1/24",
+        "}",
+    ]
+    assert lines[lines.index("virtual_ipaddress_excluded {") + 1] == "2001:db8::1/64"
+    assert "virtual_server 2001:db8::1 80 {" in lines
+    assert "persistence_granularity 64" in lines
+    assert "real_server 2001:db8:1::1 80 {" in lines
+
+
 @pytest.mark.parametrize(
     ("more", "rest"),
     [

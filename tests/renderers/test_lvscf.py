@@ -64,7 +64,7 @@ def test_what_the_format_can_say_is_read_back_the_same(given: Cluster) -> None:
 def test_every_cluster_renders_as_a_file_that_can_be_read(given: Cluster) -> None:
     rendering = render(given, 1)
     reading = lvscf.read(rendering.text)
-    assert list(reading.cluster.virtuals) == list(given.virtuals)
+    assert list(reading.cluster.virtuals) == [name for name, v in given.virtuals.items() if v.address.version == 4]
     for warning in rendering.warnings:
         assert f"# {warning}\n" in rendering.text
 
@@ -147,6 +147,36 @@ def test_what_the_format_cannot_say_of_a_virtual_server_is_a_comment_and_a_warni
     virtual: dict[str, Any], path: str
 ) -> None:
     warned(cluster(virtual), path)
+
+
+def test_what_is_of_ipv6_is_left_out_with_a_comment_and_a_warning() -> None:
+    six = WEB | {"address": "2001:db8::1/64"}
+    tunnel = {"forwarding": "tunnel", "servers": {"a": {"address": "2001:db8::2"}, "b": {"address": "10.0.0.1"}}}
+    routers = {
+        "r1": {"public": "1.2.3.2", "private": "10.0.0.2", "public6": "2001:db8::12"},
+        "r2": {"public": "2001:db8::13", "priority": 200},
+        "r3": {"public": "1.2.3.4", "private": "2001:db8::14", "priority": 50},
+    }
+    gateway = {"nat_router6": {"address": "fe80::1/64", "interface": "eth1"}, "forwarding": "tunnel"}
+    whole = cluster(tunnel | {"sorry_server": "2001:db8::9"}, cluster=gateway, routers=routers)
+    data = whole.model_dump(mode="json", by_alias=True)
+    data["virtuals"]["six"] = six
+    rendering = render(document.from_data(data), 1)
+    told = {warning.path for warning in rendering.warnings if "IPv4 only" in warning.message}
+    assert told == {
+        "routers/r2",
+        "routers/primary/public6",
+        "routers/backup/private",
+        "cluster/nat_router6",
+        "virtuals/web/servers/a",
+        "virtuals/web/sorry_server",
+        "virtuals/six",
+    }
+    assert "# virtuals/six: left out: lvs.cf has IPv4 only" in rendering.text.splitlines()
+    read = lvscf.read(rendering.text).cluster
+    assert list(read.virtuals) == ["web"]
+    assert list(read.virtuals["web"].servers) == ["b"]
+    assert [str(each.private) for each in read.routers.values()] == ["10.0.0.2", "None"]
 
 
 @pytest.mark.parametrize(

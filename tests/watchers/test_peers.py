@@ -224,6 +224,19 @@ async def test_without_a_key_nothing_is_said_and_nothing_is_heard(routers: Three
     assert routers[1].asked == []
 
 
+async def test_routers_hear_each_other_over_ipv6_as_well() -> None:
+    r1, r2 = Router("r1"), Router("r2")
+    r1.peers.hosts, r2.peers.hosts = ("127.0.0.1", "::1"), ("127.0.0.2",)
+    port = free_port()
+    for router, other in ((r1, "::1"), (r2, "127.0.0.1")):
+        await router.peers.configure(KEY, {"r1": [other], "r2": [other]}, port)
+    r1.peers.say(GROUP, SayAlive(7))
+    await until(lambda: r1.alive)  # the only one there with IPv6 is itself
+    assert r2.alive == []
+    r1.peers.close()
+    r2.peers.close()
+
+
 async def test_a_port_that_is_taken_leaves_the_old_one_working(routers: Three) -> None:
     r1, r2, _ = routers
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:

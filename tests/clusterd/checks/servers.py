@@ -10,7 +10,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[int]:
+async def serving(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Give the port of a server that does `serve` with each connection, and then closes it."""
     open_ones: set[asyncio.StreamWriter] = set()
 
@@ -25,7 +25,7 @@ async def serving(serve: Serve) -> AsyncIterator[int]:
         open_ones.add(writer)
         tasks.add(asyncio.create_task(handle(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, host, 0)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -81,6 +81,16 @@ async def test_the_host_is_the_one_that_was_configured() -> None:
     assert "Host: www.example.org" in lines
 
 
+@pytest.mark.parametrize(("port", "host"), [(80, b"[2001:db8::1]"), (8080, b"[2001:db8::1]:8080")])
+def test_an_address_of_ipv6_stands_in_brackets(port: int, host: bytes) -> None:
+    assert (b"host", host) in list(request_to("2001:db8::1", port, check()).headers)
+
+
+async def test_a_server_of_ipv6_is_asked() -> None:
+    async with serving(answering(OK), host="::1") as port:
+        assert (await probe("::1", port, check())).ok
+
+
 @pytest.mark.parametrize(("port", "host"), [(80, b"10.1.0.1"), (8080, b"10.1.0.1:8080")])
 def test_the_host_names_a_port_that_is_not_80(port: int, host: bytes) -> None:
     assert (b"host", host) in list(request_to("10.1.0.1", port, check()).headers)
