@@ -156,10 +156,13 @@ def _masquerade_addresses(cluster: Cluster) -> Iterator[Finding]:
         if each.address in fixed:
             owner = fixed[each.address]
             yield path, f"{each.address} is {owner}, which others have not: name a VIP, or leave it out"
-        for group, gateway in gateways(cluster).items():
-            there = places.get(each.address, group) if each.address else group
-            if gateway.address.ip in each.source and there != group:
-                yield path, f"{each.address} moves with group {there}, but the gateway of {each.source} with {group}"
+        if each.address and each.address.version != each.source.version:
+            yield path, f"{each.address} is of another family than {each.source}"
+        for gateway in gateways(cluster):
+            there = places.get(each.address, gateway.group) if each.address else gateway.group
+            if gateway.address.ip in each.source and there != gateway.group:
+                owner = f"the gateway of {each.source} with {gateway.group}"
+                yield path, f"{each.address} moves with group {there}, but {owner}"
 
 
 def _unique_services(cluster: Cluster) -> Iterator[Finding]:

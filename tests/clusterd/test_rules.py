@@ -281,3 +281,13 @@ def test_a_network_leaves_under_no_single_routers_address() -> None:
     assert broken(routers={"a": {"public": "1.2.3.2"}}, cluster={"masquerade": rules}) == [
         "cluster/masquerade/0/address: 1.2.3.2 is routers/a/public, which others have not: name a VIP, or leave it out"
     ]
+
+
+def test_a_network_and_the_address_that_it_is_hidden_behind_are_of_one_family() -> None:
+    rules = [
+        {"source": "10.0.0.0/24", "interface": "eth0", "address": "2001:db8::1"},
+        {"source": "fd00::/64", "interface": "eth0", "address": "2001:db8::1"},
+    ]
+    assert broken(cluster={"masquerade": rules}) == [
+        "cluster/masquerade/0/address: 2001:db8::1 is of another family than 10.0.0.0/24"
+    ]
