@@ -20,7 +20,7 @@ from fractions import Fraction
 
 from clusterd.desired import carried
 from clusterd.groups import Gateway, gateways
-from clusterd.model import Cluster, forwarding
+from clusterd.model import Cluster, family, forwarding
 
 Name = tuple[str, ...]  # of a virtual server alone, or with one of its real servers
 FORCE = "--force does it anyway"
@@ -68,7 +68,7 @@ def _gateway(before: Cluster, after: Cluster) -> Iterator[str]:
 
 def _uses(cluster: Cluster, name: Name, gateway: Gateway) -> bool:
     virtual = cluster.virtuals[name[0]]
-    return virtual.group == gateway.group and virtual.address.version == gateway.address.version
+    return virtual.group == gateway.group and family(virtual) == gateway.address.version
 
 
 def _moved(before: Cluster, after: Cluster) -> Iterator[str]:

@@ -5,25 +5,32 @@ floating addresses, so that taking over is adding addresses and nothing else.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
+from clusterd import model
 from clusterd.filtering import tables
 from clusterd.groups import gateways
-from clusterd.model import Cluster, Sync, Virtual, forwarding
+from clusterd.model import Cluster, Forwarding, Sync, Virtual, family, forwarding
 from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
     AddressKey,
+    AnyServiceKey,
     Destination,
     DestinationKey,
     Item,
     Key,
+    MarkKey,
     Scope,
     Service,
     ServiceKey,
     SyncDaemon,
     SyncRole,
+    Timeout,
+    Tunnel,
     plane,
 )
+from clusterd.services import IPIP, TimeoutName
 from clusterd.sysctls import sysctls
 
 _FRAME_BYTES = 1500  # the kernel's own assumption, whatever the interface has (ip_vs_sync.c, start_sync_thread)
@@ -40,10 +47,11 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collec
     sorry server steps in when every enabled server is down or drained.
     """
     items: list[Item] = [*sysctls(cluster, floating(cluster))]
+    items += _timeouts(cluster)
     items += netfilter(cluster)
     for name, virtual in cluster.virtuals.items():
         if virtual.enabled:
-            items += _service(virtual)
+            items.append(_service(virtual))
             items += _pool(cluster, name, virtual, up)
     items += floating(cluster, active_groups)
     return plane(*items)
@@ -67,29 +75,60 @@ def _sync_daemon(sync: Sync, role: SyncRole) -> SyncDaemon:
     return SyncDaemon(role, sync.interface, sync.id, sync.group, sync.port, sync.ttl, maxlen)
 
 
+def _timeouts(cluster: Cluster) -> Iterator[Timeout]:
+    said = cluster.settings.timeouts
+    names: tuple[tuple[TimeoutName, int | None], ...] = (
+        ("tcp", said.tcp_s),
+        ("tcpfin", said.tcpfin_s),
+        ("udp", said.udp_s),
+    )
+    yield from (Timeout(name, timeout_s) for name, timeout_s in names if timeout_s is not None)
+
+
 def netfilter(cluster: Cluster) -> tuple[Netfilter, ...]:
     """Return our nft table, if anything is to be in it."""
     return tables(cluster, floating(cluster))
 
 
-def service_key(virtual: Virtual) -> ServiceKey:
+def service_key(virtual: Virtual) -> AnyServiceKey:
     """Return what IPVS knows the virtual server by."""
-    return ServiceKey(virtual.protocol, virtual.address.ip, virtual.port)
+    if virtual.mark is not None or virtual.address is None:
+        return MarkKey(virtual.mark or 0, family(virtual))
+    return ServiceKey(virtual.protocol, virtual.address.ip, virtual.port or 0)
 
 
 def destination_key(virtual: Virtual, server: str) -> DestinationKey:
     """Return what IPVS knows a real server of the virtual server by."""
     real = virtual.servers[server]
-    return DestinationKey(service_key(virtual), real.address, real.port or virtual.port)
+    return DestinationKey(service_key(virtual), real.address, real.port or virtual.port or 0)
 
 
-def _service(virtual: Virtual) -> Iterator[Service]:
-    kept = virtual.persistence
-    if kept:
-        prefix = kept.prefix or virtual.address.max_prefixlen
-        yield Service(service_key(virtual), virtual.scheduler, kept.timeout_s, prefix)
-    else:
-        yield Service(service_key(virtual), virtual.scheduler)
+def sorry_key(virtual: Virtual) -> DestinationKey | None:
+    """Return what IPVS knows the sorry server by, None where there is none."""
+    if virtual.sorry_server is None:
+        return None
+    return DestinationKey(service_key(virtual), virtual.sorry_server, virtual.port or 0)
+
+
+def _service(virtual: Virtual) -> Service:
+    kept, flags = virtual.persistence, frozenset[str](virtual.flags)
+    plain = Service(service_key(virtual), virtual.scheduler, flags=flags, one_packet=virtual.one_packet)
+    if not kept:
+        return plain
+    prefix = kept.prefix or (128 if plain.key.version == 6 else 32)
+    return replace(plain, persistence_s=kept.timeout_s, persistence_prefix=prefix, engine=kept.engine or "")
+
+
+def _destination(cluster: Cluster, virtual: Virtual, label: str, weight: int) -> Destination:
+    server = virtual.servers[label]
+    way = forwarding(cluster, virtual, server)
+    tunnel = _tunnel(way, server.tunnel or virtual.tunnel)
+    limits = server.upper_threshold, server.lower_threshold
+    return Destination(destination_key(virtual, label), way, weight, tunnel, *limits)
+
+
+def _tunnel(way: Forwarding, said: model.Tunnel | None) -> Tunnel:
+    return Tunnel(said.type, said.port or 0, said.checksum) if said and way == "tunnel" else IPIP
 
 
 def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Iterator[Destination]:
@@ -102,11 +141,10 @@ def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, b
         if verdict is None or not (verdict or virtual.quiesce):
             continue
         weight = server.weight if verdict and not server.drain else 0
-        yield Destination(destination_key(virtual, label), forwarding(cluster, virtual, server), weight)
-    if virtual.sorry_server and none_available:
+        yield _destination(cluster, virtual, label, weight)
+    if (sorry := sorry_key(virtual)) and none_available:
         way = virtual.forwarding or cluster.settings.forwarding
-        key = DestinationKey(service_key(virtual), virtual.sorry_server, virtual.port)
-        yield Destination(key, way, 1)
+        yield Destination(sorry, way, 1, _tunnel(way, virtual.tunnel))
 
 
 def floating(cluster: Cluster, of: Collection[str] | None = None) -> tuple[Address, ...]:
@@ -117,13 +155,22 @@ def floating(cluster: Cluster, of: Collection[str] | None = None) -> tuple[Addre
 def carried(cluster: Cluster) -> dict[Address, str]:
     """Return every floating address with its group."""
     found = {Address(each.interface, each.address): each.group for each in gateways(cluster)}
-    return found | {Address(v.interface, v.address): v.group for v in cluster.virtuals.values() if v.enabled}
+    return found | {address: v.group for v in cluster.virtuals.values() if v.enabled for address in _carried(v)}
+
+
+def _carried(virtual: Virtual) -> tuple[Address, ...]:
+    """Return the VIP of a virtual server, nothing where it has none."""
+    if virtual.address is None or virtual.interface is None:
+        return ()
+    return (Address(virtual.interface, virtual.address),)
 
 
 def scope(cluster: Cluster) -> Scope:
     """Return what is ours while this cluster is the configuration, whether it is wanted at the moment or not."""
-    vips = frozenset(virtual.address.ip for virtual in cluster.virtuals.values())
-    places = {AddressKey(v.interface, v.address.ip) for v in cluster.virtuals.values()}
+    virtuals = cluster.virtuals.values()
+    vips = {virtual.address.ip for virtual in virtuals if virtual.address is not None}
+    marks = {key for key in map(service_key, virtuals) if isinstance(key, MarkKey)}
+    places = {address.key for virtual in virtuals for address in _carried(virtual)}
     places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster)}
     names = frozenset(each.name for each in sysctls(cluster, floating(cluster)))
-    return Scope(vips, frozenset(places), cluster.settings.sync is not None, names)
+    return Scope(frozenset(vips), frozenset(places), cluster.settings.sync is not None, names, frozenset(marks))

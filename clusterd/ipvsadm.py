@@ -1,7 +1,7 @@
 """Reads what `ipvsadm -Sn` and `ipvsadm-save` print (ipvsadm(8)) as a Cluster. Pure: no name is looked up.
 
-Each line is one invocation of ipvsadm. Only -A and -a say what there is; the format knows neither interfaces nor
-prefix lengths nor checks, so these are made up, and the warnings say so.
+Each line is one invocation of ipvsadm. Only -A, -a and --set say what there is; the format knows neither interfaces
+nor prefix lengths nor checks, so these are made up, and the warnings say so.
 """
 
 import shlex
@@ -18,15 +18,20 @@ from clusterd.reading import (
     endpoint,
     ipv6,
     lines,
+    mark,
+    mark_name,
     number,
+    scheduler_flags,
     server_name,
     settle_forwarding,
     virtual_name,
 )
 
 _LOST = "clusterd has nothing like it"
+_MADE_UP_PORT = 80
 _SYNC = "it is configured in cluster/sync, which ipvsadm -S does not print"
 _EDITS = "only -A and -a can be read: give the output of ipvsadm -Sn"
+_UNSCHEDULED = "it takes all ports, and is not persistent: IPVS schedules nothing for it"
 
 COMMANDS = {"add-service": "A", "add-server": "a", "clear": "C", "set": "set"}
 COMMANDS |= {"start-daemon": "start-daemon", "stop-daemon": "stop-daemon", "zero": "Z"}
@@ -43,13 +48,8 @@ VALUES = {"tcp-service", "udp-service", "sctp-service", "fwmark-service", "sched
 VALUES |= {"real-server", "weight", "u-threshold", "l-threshold", "tun-type", "tun-port", "persistent"}
 SERVICES = {"tcp-service": "tcp", "udp-service": "udp", "sctp-service": "sctp", "fwmark-service": "fwm"}
 WAYS = {"gatewaying": "direct", "ipip": "tunnel", "masquerading": "nat"}
-NOTHING: Mapping[str, tuple[str, ...]] = {
-    "u-threshold": ("0",),
-    "l-threshold": ("0",),
-    "tun-type": ("ipip",),
-    "tun-port": ("0",),
-    "tun-nocsum": ("",),
-}  # values that ask for nothing
+CHECKSUMS = {"tun-nocsum": "none", "tun-csum": "csum", "tun-remcsum": "remcsum"}
+TIMEOUTS = ("tcp_s", "tcpfin_s", "udp_s")
 DEFAULT_TIMEOUT = "300"
 
 
@@ -65,7 +65,8 @@ class _Line:
         given = [(SERVICES[name], value) for name, value in self.options.items() if name in SERVICES]
         if len(given) != 1:
             raise ValueError("which virtual service: give one of -t, -u and -f")
-        return given[0]
+        protocol, said = given[0]
+        return protocol, f"{said} -6" if protocol == "fwm" and "ipv6" in self.options else said
 
 
 def read(text: str | bytes, interface: str | None = None) -> Reading:
@@ -78,6 +79,7 @@ def read(text: str | bytes, interface: str | None = None) -> Reading:
             reader.line(count, line)
         except ValueError as error:
             reader.made.wrong(count, "", str(error))
+    reader.check_ports()
     settle_forwarding(reader.made, "nat")
     if reader.made.data.get("virtuals"):
         reader.made.warn(0, "", "ipvsadm knows no checks: every real server is checked by connecting to it with TCP")
@@ -104,11 +106,21 @@ class _Reader:
             self._service(line)
         elif asked[0] == "add-server":
             self._server(line)
-        elif asked[0] in ("set", "start-daemon", "stop-daemon"):
-            why = "the kernel's timeouts stay as they are" if asked[0] == "set" else _SYNC
-            self.made.warn(count, f"--{asked[0]}", f"not carried over: {why}")
+        elif asked[0] == "set":
+            self._timeouts(line)
+        elif asked[0] in ("start-daemon", "stop-daemon"):
+            self.made.warn(count, f"--{asked[0]}", f"not carried over: {_SYNC}")
         elif asked[0] not in ("clear", "zero"):
             raise ValueError(_EDITS)
+
+    def _timeouts(self, line: _Line) -> None:
+        said = [number(word) for word in line.options["set"].split()]
+        if len(said) != len(TIMEOUTS):
+            raise ValueError("three timeouts are expected: tcp, tcpfin and udp")
+        for name, timeout_s in zip(TIMEOUTS, said, strict=True):
+            if timeout_s:  # 0 leaves the kernel's
+                self.made.put(("cluster", "timeouts", name), timeout_s)
+                self.made.origins["cluster", "timeouts", name] = (line.number, "--set")
 
     def _service(self, line: _Line) -> None:
         key = line.service()
@@ -116,28 +128,50 @@ class _Reader:
         if key in self._names:
             raise ValueError(f"{protocol} {said} is already there")
         self._names[key] = ""
-        why = _unlike(protocol)
+        why = _unlike(line, said)
         if why:
             self.made.warn(line.number, said, f"the virtual server is not carried over: {why}")
             return
-        host, port = _endpoint(said)
-        if not port:
-            why = "it takes all ports, and clusterd's have one each"
-            self.made.warn(line.number, said, f"the virtual server is not carried over: {why}")
-            return
-        name = virtual_name(host, port, protocol, self.made.data.get("virtuals", {}))
+        name, data = self._marked(line, said) if protocol == "fwm" else self._addressed(line, protocol, said)
         at = ("virtuals", name)
         self.made.origins[at] = (line.number, said)
-        data: dict[str, Any] = {"address": host, "port": port, "protocol": protocol}
-        if self._interface is None:
-            self.made.wrong(line.number, said, f"which interface carries {host} is not said: give it with --interface")
+        if protocol != "fwm" and self._interface is None:
+            what = f"which interface carries {data['address']} is not said: give it with --interface"
+            self.made.wrong(line.number, said, what)
             self.made.reported.add((*at, "interface"))
-        data |= {"interface": self._interface, "scheduler": line.options.get("scheduler", "wlc"), "forwarding": None}
-        self.made.put(at, data | _persistence(line, host) | {"servers": {}})
+        data |= {"scheduler": line.options.get("scheduler", "wlc"), "forwarding": None}
+        self.made.put(at, data | self._scheduling(line, said, data) | {"servers": {}})
         self._names[key] = name
-        if protocol == "udp":
-            self.made.warn(line.number, said, "udp, but checked with TCP: servers that take no TCP there count as down")
-        self._lost(line, said, "sched-flags", "ops", "pe")
+        if protocol in ("udp", "sctp"):
+            what = f"{protocol}, but checked with TCP: servers that take no TCP there count as down"
+            self.made.warn(line.number, said, what)
+
+    def _addressed(self, line: _Line, protocol: str, said: str) -> tuple[str, dict[str, Any]]:
+        host, port = _endpoint(said)
+        name = virtual_name(host, port, protocol, self.made.data.get("virtuals", {}))
+        return name, {"address": host, "interface": self._interface, "port": port, "protocol": protocol}
+
+    def _marked(self, line: _Line, said: str) -> tuple[str, dict[str, Any]]:
+        found, udp = mark(said.removesuffix(" -6")), "ops" in line.options or "pe" in line.options
+        name = mark_name(found, self.made.data.get("virtuals", {}))
+        data: dict[str, Any] = {"mark": found, "protocol": "udp" if udp else "tcp"}
+        return name, data | ({"family": "ipv6"} if said.endswith(" -6") else {})
+
+    def _scheduling(self, line: _Line, said: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return persistence, flags and one-packet scheduling, with a warning of what is not carried over."""
+        found = _persistence(line, "ipv6" in line.options or bool(ipv6(data.get("address", ""))))
+        words = line.options["sched-flags"].split(",") if "sched-flags" in line.options else []
+        flags, lost = scheduler_flags(data["scheduler"], words)
+        if lost:
+            why = f"not carried over: {data['scheduler']} has no {', '.join(lost)}"
+            self.made.warn(line.number, f"{said}/--sched-flags", why)
+        for option, fits in (("ops", True), ("pe", bool(found))):
+            if option in line.options and not (fits and data["protocol"] == "udp"):
+                self.made.warn(line.number, f"{said}/--{option}", "not carried over: it has no effect here")
+        if "pe" in line.options and found and data["protocol"] == "udp":
+            found["persistence"]["engine"] = line.options["pe"]
+        one_packet = "ops" in line.options and data["protocol"] == "udp"
+        return found | ({"flags": flags} if flags else {}) | ({"one_packet": True} if one_packet else {})
 
     def _server(self, line: _Line) -> None:
         key = line.service()
@@ -155,19 +189,26 @@ class _Reader:
         virtual["forwarding"] = virtual["forwarding"] or way
         if way != virtual["forwarding"]:
             server["forwarding"] = way
-        if way == "nat" and port not in (0, virtual["port"]):
+        if way == "nat" and port not in (0, virtual.get("port")):
             server["port"] = port
-        elif port not in (0, virtual["port"]):
+        elif port and not virtual.get("port"):
+            # where the clients' port goes on, it says no more than this
+            virtual.setdefault("check", {"type": "tcp", "port": port})
+        elif port not in (0, virtual.get("port")):
             self.made.warn(line.number, f"{said}/{host}", f"port {port} is left out: {way} forwarding cannot change it")
         name = server_name(host, port, virtual["servers"])
-        virtual["servers"][name] = server
+        virtual["servers"][name] = server | _limits(line) | _tunnel(line, way)
         self.made.origins["virtuals", self._names[key], "servers", name] = (line.number, f"{said}/{host}")
-        self._lost(line, f"{said}/{host}", *NOTHING, "tun-csum", "tun-remcsum")
 
-    def _lost(self, line: _Line, path: str, *options: str) -> None:
-        for option in options:
-            if option in line.options and line.options[option] not in NOTHING.get(option, ()):
-                self.made.warn(line.number, f"{path}/--{option}", f"not carried over: {_LOST}")
+    def check_ports(self) -> None:
+        """Make up at which port real servers are checked where nothing says it."""
+        for name, virtual in self.made.data.get("virtuals", {}).items():
+            servers = virtual["servers"].values()
+            if virtual.get("port") or "check" in virtual or all("port" in server for server in servers):
+                continue
+            virtual["check"] = {"type": "tcp", "port": _MADE_UP_PORT}
+            line, where = self.made.origins["virtuals", name]
+            self.made.warn(line, where, f"no port says what is checked: {_MADE_UP_PORT} stands in, see check/port")
 
 
 def _options(words: list[str]) -> dict[str, str]:
@@ -180,7 +221,7 @@ def _options(words: list[str]) -> dict[str, str]:
         if name in FLAGS:
             found[name] = ""
             if name in ("set", "start-daemon", "stop-daemon", "zero"):  # what follows belongs to it alone
-                return found
+                return found | {name: " ".join(rest)}
             if equal:
                 raise ValueError(f"{word}: this option takes no value")
             continue
@@ -206,10 +247,11 @@ def _named(word: str) -> tuple[str, bool, str]:
     return SHORT[word[1]], len(word) > 2, word[2:]
 
 
-def _unlike(protocol: str) -> str:
-    if protocol == "fwm":
-        return "virtual servers are matched by address and port, not by firewall mark"
-    return "clusterd has tcp and udp" if protocol == "sctp" else ""
+def _unlike(line: _Line, said: str) -> str:
+    """Return why a virtual service is left out, "" where it is not."""
+    if "fwmark-service" in line.options or _endpoint(said)[1] or "persistent" in line.options:
+        return ""
+    return _UNSCHEDULED
 
 
 def _endpoint(said: str) -> tuple[str, int]:
@@ -219,11 +261,25 @@ def _endpoint(said: str) -> tuple[str, int]:
     return address, said_port
 
 
-def _persistence(line: _Line, host: str) -> dict[str, Any]:
+def _persistence(line: _Line, six: bool) -> dict[str, Any]:
     """Return the persistence: of an IPv6 service the netmask is a prefix length."""
     if "persistent" not in line.options:
         return {}
     kept: dict[str, Any] = {"timeout_s": number(line.options["persistent"])}
     if mask := line.options.get("netmask"):
-        kept["prefix"] = number(mask) if ipv6(host) else NETMASK.read(mask)
+        kept["prefix"] = number(mask) if six else NETMASK.read(mask)
     return {"persistence": kept}
+
+
+def _limits(line: _Line) -> dict[str, Any]:
+    said = {"upper_threshold": "u-threshold", "lower_threshold": "l-threshold"}
+    return {key: number(line.options[option]) for key, option in said.items() if line.options.get(option, "0") != "0"}
+
+
+def _tunnel(line: _Line, way: str) -> dict[str, Any]:
+    kind = line.options.get("tun-type", "ipip")
+    if way != "tunnel" or kind == "ipip":
+        return {}
+    checksum = next((CHECKSUMS[option] for option in line.options if option in CHECKSUMS), "none")
+    port = {"port": number(line.options["tun-port"])} if line.options.get("tun-port", "0") != "0" else {}
+    return {"tunnel": {"type": kind, "checksum": checksum} | port}

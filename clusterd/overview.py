@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from clusterd.counters import Counters
-from clusterd.desired import ServerId, carried, desired, destination_key, service_key
+from clusterd.desired import ServerId, carried, desired, destination_key, service_key, sorry_key
 from clusterd.groups import groups
 from clusterd.model import DEFAULT_GROUP, Cluster, Server, Virtual
-from clusterd.plane import Destination, DestinationKey, Item, Key, ServiceKey
+from clusterd.plane import AnyServiceKey, Destination, DestinationKey, Item, Key
 from clusterd.reports import ALL, Pause, Report, RouterReport, Switchover, VerdictReport
 
 ETCD = "etcd"
@@ -88,13 +88,14 @@ class VirtualLine(Report):
     name: str
     group: str
     address: str
-    port: int
+    port: int  # 0 is every port, or those of the mark
     protocol: str
     scheduler: str
     enabled: bool
     sorry_server: str | None
     sorry_server_in_use: bool
     servers: tuple[ServerLine, ...]
+    mark: int | None = None
     counters: Counters | None = None
 
 
@@ -184,14 +185,14 @@ def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
     up = {server: verdict.up for server, verdict in verdicts.items() if verdict and verdict.up is not None}
     pool = desired(cluster, up)
     for name, virtual in cluster.virtuals.items():
-        address = virtual.sorry_server
-        sorry = DestinationKey(service_key(virtual), address, virtual.port) if address else None
+        address, sorry = virtual.sorry_server, sorry_key(virtual)
         ours = {destination_key(virtual, label) for label in virtual.servers}
         yield VirtualLine(
             name=name,
             group=virtual.group,
-            address=str(virtual.address),
-            port=virtual.port,
+            address="" if virtual.address is None else str(virtual.address),
+            port=virtual.port or 0,
+            mark=virtual.mark,
             protocol=virtual.protocol,
             scheduler=virtual.scheduler,
             enabled=virtual.enabled,
@@ -247,7 +248,7 @@ def _state(virtual: Virtual, server: Server, up: bool | None) -> str:
     return "draining" if server.drain else "up"
 
 
-def _counted(seen: Observed, key: ServiceKey | DestinationKey) -> Counters | None:
+def _counted(seen: Observed, key: AnyServiceKey | DestinationKey) -> Counters | None:
     return None if seen.counters is None else seen.counters.get(key)
 
 

@@ -3,11 +3,14 @@
 Addresses that go away go first, so that no client reaches a router that no longer serves it; then everything that
 serves is made ready, then what is superfluous is removed, and addresses that come are the last.
 
-    addresses gone → sysctl → netfilter → services → destinations → destinations gone → services gone
+    addresses gone → sysctl, timeouts → netfilter → services → destinations → destinations gone → services gone
     → sync daemons → addresses → sync daemons gone
 
 A router that takes over tells the others about connections from the first one on, and one that makes way until the
 last one. What a sync daemon takes in finds its destination in the table.
+
+The kernel forces one exception: it refuses a destination of another family than its service's while a sync daemon runs
+(ip_vs_ctl.c, ip_vs_genl_set_cmd), so where there is to be such a one, daemons that go, go before the destinations come.
 """
 
 from clusterd.netfilter import Netfilter
@@ -21,37 +24,52 @@ from clusterd.plane import (
     Service,
     SyncDaemon,
     Sysctl,
+    Timeout,
     Verb,
 )
 
-_COMING = {Sysctl: 1, Netfilter: 2, Service: 3, Destination: 4, SyncDaemon: 7, Address: 8}
-_GOING = {Address: 0, Destination: 5, Service: 6, Netfilter: 6, SyncDaemon: 9}
+_COMING = {Sysctl: 1, Timeout: 1, Netfilter: 2, Service: 3, Destination: 5, SyncDaemon: 8, Address: 9}
+_GOING = {Address: 0, Destination: 6, Service: 7, Netfilter: 7, SyncDaemon: 10}
+_EARLY = 4  # before the destinations
+_Step = tuple[int, Operation]
 
 
 def plan(actual: Plane, desired: Plane) -> tuple[Operation, ...]:
     """Return the operations that turn `actual` into `desired`, in the order to run them.
 
-    Equal planes give an empty tuple, so running a plan twice changes nothing. Sysctls that are no longer wanted are
-    left as they are: the kernel has no state without a value. Destinations of a service that goes are not named: the
-    kernel removes them with it (ip_vs_ctl.c, ip_vs_unlink_service).
+    Equal planes give an empty tuple, so running a plan twice changes nothing. Sysctls and timeouts that are no longer
+    wanted are left as they are: the kernel has no state without a value. Destinations of a service that goes are not
+    named: the kernel removes them with it (ip_vs_ctl.c, ip_vs_unlink_service).
     """
-    operations: list[tuple[int, Operation]] = []
+    steps: list[_Step] = []
     for key, wanted in desired.items():
         found = actual.get(key)
         if found is None:
-            operations.append((_COMING[type(wanted)], Operation(Verb.ADD, wanted)))
+            steps.append((_COMING[type(wanted)], Operation(Verb.ADD, wanted)))
         elif found != wanted:
-            operations += _change(found, wanted)
-    for key, found in actual.items():
-        if key in desired or isinstance(found, Sysctl):
-            continue
-        if isinstance(key, DestinationKey) and key.service not in desired:
-            continue
-        operations.append((_GOING[type(found)], Operation(Verb.DELETE, found)))
-    return tuple(operation for _, operation in sorted(operations, key=lambda pair: pair[0]))
+            steps += _change(found, wanted)
+    steps += _removals(actual, desired)
+    return tuple(operation for _, operation in sorted(steps, key=lambda step: step[0]))
 
 
-def _change(found: Item, wanted: Item) -> list[tuple[int, Operation]]:
+def _change(found: Item, wanted: Item) -> list[_Step]:
     if isinstance(wanted, Address):  # another prefix: the kernel takes it for another address
         return [(0, Operation(Verb.DELETE, found)), (_COMING[Address], Operation(Verb.ADD, wanted))]
     return [(_COMING[type(wanted)], Operation(Verb.SET, wanted))]
+
+
+def _removals(actual: Plane, desired: Plane) -> list[_Step]:
+    gone = [found for key, found in actual.items() if key not in desired and _goes(found, desired)]
+    ranks = [_EARLY if isinstance(found, SyncDaemon) and _mixes(desired) else _GOING[type(found)] for found in gone]
+    return [(rank, Operation(Verb.DELETE, found)) for rank, found in zip(ranks, gone, strict=True)]
+
+
+def _goes(found: Item, desired: Plane) -> bool:
+    """Return whether what is not wanted has to be removed: neither what stays nor what goes with its service."""
+    if isinstance(found, Destination):
+        return found.key.service in desired
+    return not isinstance(found, Sysctl | Timeout)
+
+
+def _mixes(desired: Plane) -> bool:
+    return any(isinstance(key, DestinationKey) and key.mixed for key in desired)

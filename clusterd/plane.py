@@ -10,71 +10,57 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal
 
-from clusterd.model import Forwarding, Protocol
 from clusterd.netfilter import Netfilter, NetfilterKey
+from clusterd.services import (
+    AnyServiceKey,
+    Destination,
+    DestinationKey,
+    HostAddress,
+    MarkKey,
+    Service,
+    ServiceKey,
+    Timeout,
+    TimeoutKey,
+    Tunnel,
+    endpoint,
+)
 
-HostAddress = IPv4Address | IPv6Address
-
-
-def endpoint(address: HostAddress, port: int) -> str:
-    """Return an address and a port as ipvsadm(8) writes them: a.b.c.d:80 or [2001:db8::1]:80."""
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ServiceKey:
-    """What IPVS knows a virtual service by (ipvsadm(8), -t and -u)."""
-
-    protocol: Protocol
-    address: HostAddress
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.protocol} {endpoint(self.address, self.port)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A virtual service. `persistence_s` 0 is off; `persistence_prefix` is the netmask of clients in bits.
-
-    A service that is not persistent has the prefix 32 here, whatever its family.
-    """
-
-    key: ServiceKey
-    scheduler: str
-    persistence_s: int = 0
-    persistence_prefix: int = 32
-
-    def __str__(self) -> str:
-        kept = f" persistent {self.persistence_s} s /{self.persistence_prefix}" if self.persistence_s else ""
-        return f"service {self.key} {self.scheduler}{kept}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class DestinationKey:
-    """A real server's address and port behind one service."""
-
-    service: ServiceKey
-    address: HostAddress
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.service} -> {endpoint(self.address, self.port)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One real server behind a service; of the other family only where a tunnel leads to it.
-
-    A weight of 0 keeps established connections only (ipvsadm(8), -w).
-    """
-
-    key: DestinationKey
-    forwarding: Forwarding
-    weight: int  # 0 … 65535
-
-    def __str__(self) -> str:
-        return f"destination {self.key} {self.forwarding} weight {self.weight}"
+__all__ = [
+    "Address",
+    "AddressKey",
+    "Answered",
+    "AnyServiceKey",
+    "Claimed",
+    "Destination",
+    "DestinationKey",
+    "Failure",
+    "HostAddress",
+    "Item",
+    "Key",
+    "LinkChanged",
+    "MarkKey",
+    "Netfilter",
+    "NetfilterKey",
+    "Notice",
+    "Operation",
+    "Plane",
+    "Removed",
+    "Scope",
+    "Service",
+    "ServiceKey",
+    "SyncDaemon",
+    "SyncDaemonKey",
+    "SyncRole",
+    "Sysctl",
+    "SysctlKey",
+    "Timeout",
+    "TimeoutKey",
+    "Tunnel",
+    "Verb",
+    "applied",
+    "endpoint",
+    "plane",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -158,8 +144,8 @@ class SyncDaemon:
         return f"sync daemon {self.role} id {self.id} on {self.interface} {endpoint(self.group, self.port)}"
 
 
-Key = ServiceKey | DestinationKey | AddressKey | NetfilterKey | SysctlKey | SyncDaemonKey
-Item = Service | Destination | Address | Netfilter | Sysctl | SyncDaemon
+Key = AnyServiceKey | DestinationKey | TimeoutKey | AddressKey | NetfilterKey | SysctlKey | SyncDaemonKey
+Item = Service | Destination | Timeout | Address | Netfilter | Sysctl | SyncDaemon
 Plane = Mapping[Key, Item]
 
 
@@ -227,16 +213,22 @@ Notice = Removed | Claimed | Answered | LinkChanged
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is ours: services on these VIPs, these addresses, the sync daemons or not, these sysctls. All else stays."""
+    """What is ours: services on these VIPs and of these marks, these addresses and sysctls, the sync daemons or not."""
 
     vips: frozenset[HostAddress] = frozenset()
     addresses: frozenset[AddressKey] = frozenset()
     sync: bool = False
     sysctls: frozenset[str] = frozenset()  # names below net
+    marks: frozenset[MarkKey] = frozenset()
 
     def __or__(self, other: "Scope") -> "Scope":
         addresses, names = self.addresses | other.addresses, self.sysctls | other.sysctls
-        return Scope(self.vips | other.vips, addresses, self.sync or other.sync, names)
+        sync, marks = self.sync or other.sync, self.marks | other.marks
+        return Scope(self.vips | other.vips, addresses, sync, names, marks)
+
+    def owns(self, key: AnyServiceKey) -> bool:
+        """Return whether a service is ours. All others stay as they are."""
+        return key in self.marks if isinstance(key, MarkKey) else key.address in self.vips
 
 
 def plane(*items: Item) -> dict[Key, Item]:
@@ -253,7 +245,7 @@ def applied(actual: Plane, *operations: Operation) -> dict[Key, Item]:
             after[key] = operation.item
         else:
             after.pop(key, None)
-            if isinstance(key, ServiceKey):
+            if isinstance(key, ServiceKey | MarkKey):
                 for gone in [k for k in after if isinstance(k, DestinationKey) and k.service == key]:
                     del after[gone]
     return after

@@ -5,7 +5,7 @@ Then the document's own rules hold, and their problems are told with the lines o
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address, ip_address
 from typing import Any
@@ -169,4 +169,24 @@ def server_name(address: str, port: int | None, taken: Container[str]) -> str:
 
 def virtual_name(address: str, port: int, protocol: str, taken: Container[str]) -> str:
     """Return what a virtual server is called that has no name."""
-    return free_name(f"{address}-{port}" + ("-udp" if protocol == "udp" else ""), taken)
+    return free_name(f"{address}-{port}" + ("" if protocol == "tcp" else f"-{protocol}"), taken)
+
+
+def mark_name(mark: int, taken: Container[str]) -> str:
+    """Return what a virtual server by firewall mark is called that has no name."""
+    return free_name(f"mark-{mark}", taken)
+
+
+def mark(word: str) -> int:
+    """Return a firewall mark. Raises ValueError."""
+    if not 0 < number(word) < 2**32:
+        raise ValueError(f"a firewall mark is a number from 1 to 4294967295, not {word}")
+    return number(word)
+
+
+def scheduler_flags(scheduler: str, words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return which flags of a scheduler these are, by the document's names, and those that it does not have."""
+    own = {"flag-1": f"{scheduler}-fallback", "flag-2": f"{scheduler}-port"} if scheduler in ("sh", "mh") else {}
+    own |= {name: name for name in own.values()}
+    given = list(dict.fromkeys(words))
+    return list(dict.fromkeys(own[word] for word in given if word in own)), [word for word in given if word not in own]

@@ -5,8 +5,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from itertools import islice
 
 from clusterd.groups import gateways, groups
-from clusterd.model import DEFAULT_GROUP, Cluster, Host, HostWithPrefix, Virtual, forwarding
+from clusterd.model import DEFAULT_GROUP, Cluster, Host, HostWithPrefix, Virtual, family, forwarding
 from clusterd.plane import endpoint
+from clusterd.service_rules import SERVICE_RULES
 
 Finding = tuple[str, str]
 
@@ -71,7 +72,8 @@ def _floating_addresses(cluster: Cluster) -> Iterator[tuple[str, HostWithPrefix]
     for gateway in gateways(cluster):
         yield f"{gateway.path}/address", gateway.address
     for name, virtual in cluster.virtuals.items():
-        yield f"virtuals/{name}/address", virtual.address
+        if virtual.address is not None:
+            yield f"virtuals/{name}/address", virtual.address
 
 
 def _possible_addresses(cluster: Cluster) -> Iterator[Finding]:
@@ -150,7 +152,7 @@ def _router_addresses(cluster: Cluster) -> Iterator[Finding]:
 def _masquerade_addresses(cluster: Cluster) -> Iterator[Finding]:
     """Answers come to whoever has the address: that must be the router to which the network sends."""
     fixed = {address: path for path, address in _fixed_addresses(cluster)}
-    places = {virtual.address.ip: virtual.group for virtual in cluster.virtuals.values()}
+    places = {v.address.ip: v.group for v in cluster.virtuals.values() if v.address is not None}
     for number, each in enumerate(cluster.settings.masquerade):
         path = f"cluster/masquerade/{number}/address"
         if each.address in fixed:
@@ -168,6 +170,8 @@ def _masquerade_addresses(cluster: Cluster) -> Iterator[Finding]:
 def _unique_services(cluster: Cluster) -> Iterator[Finding]:
     seen: dict[tuple[Host, int, str], str] = {}
     for name, virtual in cluster.virtuals.items():
+        if virtual.address is None or virtual.port is None:
+            continue
         key = (virtual.address.ip, virtual.port, virtual.protocol)
         if key in seen:
             yield (
@@ -179,7 +183,9 @@ def _unique_services(cluster: Cluster) -> Iterator[Finding]:
 
 def _one_place_per_vip(cluster: Cluster) -> Iterator[Finding]:
     carried = [(each.path, each.address, each.interface, each.group) for each in gateways(cluster)]
-    carried += [(f"virtuals/{name}", v.address, v.interface, v.group) for name, v in cluster.virtuals.items()]
+    for name, v in cluster.virtuals.items():
+        if v.address is not None and v.interface is not None:
+            carried.append((f"virtuals/{name}", v.address, v.interface, v.group))
     first: dict[Host, tuple[str, HostWithPrefix, str, str]] = {}
     for here in carried:
         there = first.setdefault(here[1].ip, here)
@@ -196,9 +202,9 @@ def _one_place_per_vip(cluster: Cluster) -> Iterator[Finding]:
 def _unique_servers(cluster: Cluster) -> Iterator[Finding]:
     for name, virtual in cluster.virtuals.items():
         seen: dict[tuple[bytes, int], str] = {}  # bytes are hashed much faster than addresses, and there can be 50,000
-        vip = virtual.address.packed
+        vip = virtual.address.packed if virtual.address is not None else b""
         for label, server in virtual.servers.items():
-            key = (server.address.packed, server.port or virtual.port)
+            key = (server.address.packed, server.port or virtual.port or 0)
             path = f"virtuals/{name}/servers/{label}/address"
             if key in seen:
                 taken = endpoint(server.address, key[1])
@@ -223,9 +229,10 @@ def _one_family(cluster: Cluster) -> Iterator[Finding]:
     """Source: ip_vs_ctl.c, ip_vs_genl_set_cmd."""
     for name, virtual in cluster.virtuals.items():
         for path, address, way in _behind(cluster, virtual):
-            if address.version == virtual.address.version:
+            if address.version == family(virtual):
                 continue
-            said = f"{address} is of another family than the VIP {virtual.address.ip}"
+            clients = f"the VIP {virtual.address.ip}" if virtual.address is not None else f"mark {virtual.mark}"
+            said = f"{address} is of another family than {clients}"
             if way != "tunnel":
                 yield f"virtuals/{name}/{path}", f"{said}, which {way} forwarding cannot bridge: only tunnel can"
             elif cluster.settings.sync:
@@ -242,7 +249,7 @@ def _behind(cluster: Cluster, virtual: Virtual) -> Iterator[tuple[str, Host, str
 
 def _possible_prefix(cluster: Cluster) -> Iterator[Finding]:
     for name, virtual in cluster.virtuals.items():
-        kept, most = virtual.persistence, virtual.address.max_prefixlen
+        kept, most = virtual.persistence, 128 if family(virtual) == 6 else 32
         if kept and kept.prefix and kept.prefix > most:
             yield (
                 f"virtuals/{name}/persistence/prefix",
@@ -263,4 +270,5 @@ RULES = (
     _same_port,
     _one_family,
     _possible_prefix,
+    *SERVICE_RULES,
 )

@@ -1,21 +1,23 @@
 """A Cluster as input for `ipvsadm -R`, in the form that `ipvsadm -Sn` prints.
 
-It is the table that a router has while every enabled real server is up. The format has no comments; what it cannot
-say is told as warnings only.
+It is the table that a router has while every enabled real server is up, and the timeouts. The format has no comments;
+what it cannot say is told as warnings only. `ipvsadm -S` forgets timeouts and thresholds, but `ipvsadm -R` takes them.
 """
 
 from collections import defaultdict
 from ipaddress import IPv4Network
 
-from clusterd.desired import desired, service_key
-from clusterd.model import Cluster, Forwarding
-from clusterd.plane import Destination, DestinationKey, Plane, Service, ServiceKey, endpoint
+from clusterd.desired import desired, sorry_key
+from clusterd.model import Checksum, Cluster, Forwarding
+from clusterd.plane import AnyServiceKey, Destination, MarkKey, Plane, Service, Timeout, Tunnel, endpoint
+from clusterd.services import TimeoutName
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
 _FORWARDING: dict[Forwarding, str] = {"nat": "-m", "direct": "-g", "tunnel": "-i"}
-_TUNNEL = "--tun-type ipip"  # printed behind the weight since ipvsadm 1.30; what the kernel does by default
-_PROTOCOLS = {"tcp": "-t", "udp": "-u"}
+_PROTOCOLS = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
+_CHECKSUMS: dict[Checksum, str] = {"none": "--tun-nocsum", "csum": "--tun-csum", "remcsum": "--tun-remcsum"}
+_TIMEOUTS: tuple[TimeoutName, ...] = ("tcp", "tcpfin", "udp")
 
 
 def render(cluster: Cluster) -> Rendering:
@@ -27,7 +29,10 @@ def render(cluster: Cluster) -> Rendering:
     for item in table.values():
         if isinstance(item, Destination):
             behind[_key(item.key.service)].append(_destination(item))
-    return Rendering(fill("ipvsadm.j2", services=services, behind=behind), _notes(cluster, table).warnings)
+    timeouts = {item.name: item.timeout_s for item in table.values() if isinstance(item, Timeout)}
+    said = " ".join(str(timeouts.get(name, 0)) for name in _TIMEOUTS) if timeouts else ""
+    text = fill("ipvsadm.j2", timeouts=said, services=services, behind=behind)
+    return Rendering(text, _notes(cluster, table).warnings)
 
 
 def _notes(cluster: Cluster, table: Plane) -> Notes:
@@ -42,15 +47,18 @@ def _notes(cluster: Cluster, table: Plane) -> Notes:
                 notes.add(part, f"servers/{label}", "left out: it is not enabled")
             elif server.drain:
                 notes.add(part, f"servers/{label}/drain", f"is said as weight 0 instead of {server.weight}")
-        sorry = virtual.sorry_server
-        if sorry and DestinationKey(service_key(virtual), sorry, virtual.port) not in table:
-            notes.add(part, "sorry_server", f"{sorry} is not said: a table knows no checks")
+        if (sorry := sorry_key(virtual)) and sorry not in table:
+            notes.add(part, "sorry_server", f"{sorry.address} is not said: a table knows no checks")
+        if virtual.ports:
+            notes.add(part, "ports", "are not said: rules of nft give their packets the mark")
         if virtual.load.source != "none":
             notes.add(part, "load/source", f"{virtual.load.source} is not said: a table has the configured weights")
     return notes
 
 
-def _key(key: ServiceKey) -> str:
+def _key(key: AnyServiceKey) -> str:
+    if isinstance(key, MarkKey):
+        return f"-f {key.mark}{' -6' if key.version == 6 else ''}"
     return f"{_PROTOCOLS[key.protocol]} {endpoint(key.address, key.port)}"
 
 
@@ -60,15 +68,18 @@ def _service(service: Service) -> dict[str, object]:
         "scheduler": service.scheduler,
         "persistence_s": service.persistence_s,
         "netmask": _netmask(service),
+        "engine": service.engine,
+        "one_packet": service.one_packet,
+        "flags": ",".join(sorted(service.flags)),
     }
 
 
 def _netmask(service: Service) -> object:
     """Return what stands after -M: none for single clients, and for IPv6 a prefix length."""
-    prefix = service.persistence_prefix
-    if not service.persistence_s or prefix == service.key.address.max_prefixlen:
+    prefix, six = service.persistence_prefix, service.key.version == 6
+    if not service.persistence_s or prefix == (128 if six else 32):
         return None
-    return prefix if service.key.address.version == 6 else IPv4Network((0, prefix)).netmask
+    return prefix if six else IPv4Network((0, prefix)).netmask
 
 
 def _destination(destination: Destination) -> dict[str, object]:
@@ -76,5 +87,15 @@ def _destination(destination: Destination) -> dict[str, object]:
         "address": endpoint(destination.key.address, destination.key.port),
         "forwarding": _FORWARDING[destination.forwarding],
         "weight": destination.weight,
-        "tunnel": _TUNNEL if destination.forwarding == "tunnel" else None,
+        "tunnel": _tunnel(destination.tunnel) if destination.forwarding == "tunnel" else None,
+        "upper": destination.upper,
+        "lower": destination.lower,
     }
+
+
+def _tunnel(tunnel: Tunnel) -> str:
+    """Return a tunnel as it is printed behind the weight since ipvsadm 1.30."""
+    if tunnel.type == "ipip":
+        return "--tun-type ipip"
+    port = f" --tun-port {tunnel.port}" if tunnel.port else ""
+    return f"--tun-type {tunnel.type}{port} {_CHECKSUMS[tunnel.checksum]}"

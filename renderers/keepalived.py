@@ -24,7 +24,10 @@ from clusterd.model import (
     Server,
     Settings,
     Sync,
+    Tunnel,
     Virtual,
+    checked_port,
+    family,
     forwarding,
 )
 from renderers.notes import Notes
@@ -57,6 +60,7 @@ def render(cluster: Cluster, router: str | None = None) -> Rendering:
         "priority": _priority(cluster, router, notes),
         "instances": _instances(cluster),
         "sync": cluster.settings.sync,
+        "timeouts": _timeouts(cluster.settings),
         "virtuals": [_virtual(cluster, name, notes) for name in cluster.virtuals],
     }
     _settings(cluster.settings, notes)
@@ -91,6 +95,12 @@ def _settings(settings: Settings, notes: Notes) -> None:
         )
     if settings.heartbeat.port != plain.heartbeat.port:
         notes.add("cluster", "heartbeat/port", f"{settings.heartbeat.port} is not said: VRRP has no port")
+
+
+def _timeouts(settings: Settings) -> str:
+    said = settings.timeouts
+    values = (("tcp", said.tcp_s), ("tcpfin", said.tcpfin_s), ("udp", said.udp_s))
+    return " ".join(f"{name} {timeout_s}" for name, timeout_s in values if timeout_s is not None)
 
 
 def _advert(settings: Settings, notes: Notes) -> dict[str, object]:
@@ -146,7 +156,7 @@ def _persistent(virtual: Virtual) -> dict[str, object] | None:
     kept = virtual.persistence
     if not kept:
         return None
-    four = kept.prefix and virtual.address.version == 4
+    four = kept.prefix and family(virtual) == 4
     return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask if four else kept.prefix}
 
 
@@ -167,20 +177,40 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         elif server.drain:
             notes.add(part, f"servers/{label}/drain", f"is said as weight 0 instead of {server.weight}")
     way = virtual.forwarding or cluster.settings.forwarding
+    if virtual.ports:
+        notes.add(part, "ports", "are not said: rules of nft give their packets the mark")
     return {
         "path": part,
         "said": said,
-        "address": virtual.address.ip,
-        "port": virtual.port,
+        "endpoint": _endpoint(virtual),
+        "family": virtual.family,
         "scheduler": virtual.scheduler,
-        "kind": _LB_KINDS[way],
+        "flags": virtual.flags,
+        "one_packet": virtual.one_packet,
+        "kind": _kind(way, virtual.tunnel),
+        "engine": virtual.persistence and virtual.persistence.engine,
         "persistent": _persistent(virtual),
         "protocol": virtual.protocol.upper(),
         "quiesce": virtual.quiesce,
-        "sorry_server": virtual.sorry_server,
+        "sorry_server": virtual.sorry_server and f"{virtual.sorry_server} {virtual.port or ''}".rstrip(),
         "check": _check(virtual.check, part, notes),
         "servers": [_server(cluster, virtual, label, way) for label in enabled],
     }
+
+
+def _endpoint(virtual: Virtual) -> str:
+    """Return what clients use as keepalived says it: a mark, or an address and unless it is every port a port."""
+    if virtual.mark is not None or virtual.address is None:
+        return f"fwmark {virtual.mark}"
+    return f"{virtual.address.ip} {virtual.port}" if virtual.port else str(virtual.address.ip)
+
+
+def _kind(way: Forwarding, tunnel: Tunnel | None) -> str:
+    """Return a way of forwarding, with the tunnel's type, port and checksum: TUN type gue port 6080 csum."""
+    if way != "tunnel" or tunnel is None or tunnel.type == "ipip":
+        return _LB_KINDS[way]
+    port = f" port {tunnel.port}" if tunnel.port else ""
+    return f"{_LB_KINDS[way]} type {tunnel.type}{port} {'nocsum' if tunnel.checksum == 'none' else tunnel.checksum}"
 
 
 def _weight(server: Server) -> int:
@@ -189,13 +219,16 @@ def _weight(server: Server) -> int:
 
 def _server(cluster: Cluster, virtual: Virtual, label: str, usual: Forwarding) -> dict[str, object]:
     server = virtual.servers[label]
-    way = forwarding(cluster, virtual, server)
+    way, tunnel = forwarding(cluster, virtual, server), server.tunnel or virtual.tunnel
     return {
         "name": label,
         "address": server.address,
-        "port": server.port or virtual.port,
+        "port": server.port or virtual.port or "",
         "weight": _weight(server),
-        "kind": None if way == usual else _LB_KINDS[way],
+        "kind": _kind(way, tunnel) if (way, tunnel) != (usual, virtual.tunnel) else None,
+        "upper": server.upper_threshold,
+        "lower": server.lower_threshold,
+        "checked": checked_port(virtual, server),
     }
 
 

@@ -9,7 +9,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Address
 from itertools import count
 from typing import Any
 
@@ -26,6 +26,7 @@ from clusterd.model import (
     Settings,
     Sync,
     Virtual,
+    family,
     forwarding,
 )
 from renderers.notes import Notes
@@ -72,6 +73,7 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         "heartbeat": _heartbeat(settings, notes),
         "network": settings.forwarding,
         "sync": settings.sync,
+        "timeouts": {name: getattr(settings.timeouts, f"{name}_s") or 0 for name in ("tcp", "tcpfin", "udp")},
         "nat_router": gateway and aliases.place("cluster", "nat_router/", gateway.address, gateway.interface),
         "virtuals": [_virtual(cluster, name, notes, aliases) for name in cluster.virtuals],
     }
@@ -140,9 +142,10 @@ def _whole(rounded: Any, value: float, notes: Notes, part: str, rest: str) -> in
 
 def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
-    if isinstance(virtual.address, IPv6Interface):
+    if family(virtual) == 6:
         notes.add(part, "", f"left out: {_IPV4_ONLY}")
         return {"path": part, "said": False}
+    _unsaid(virtual, part, notes)
     scheduler, monitor = virtual.scheduler, _MONITORS.get(virtual.load.source, "none")
     if scheduler not in SCHEDULERS:
         notes.add(part, "scheduler", f"lvs.cf does not know {scheduler}, wlc stands in")
@@ -155,14 +158,15 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
         "name": name,
         "path": part,
         "said": True,
-        "active": int(virtual.enabled),
-        "place": aliases.place(part, "", virtual.address, virtual.interface),
-        "port": virtual.port,
+        "active": int(virtual.enabled and virtual.protocol != "sctp" and virtual.port != 0),
+        "place": _place(virtual, part, aliases),
+        "mark": virtual.mark,
+        "port": virtual.port or virtual.check.port or PORT,
         "persistent": _persistence(virtual),
         "check": _check(virtual, part, notes),
         "load_monitor": monitor,
         "scheduler": scheduler,
-        "protocol": virtual.protocol,
+        "protocol": "tcp" if virtual.protocol == "sctp" else virtual.protocol,
         "quiesce": virtual.quiesce,
         "sorry_server": _sayable(virtual.sorry_server, part, "sorry_server", notes),
         "servers": [
@@ -181,6 +185,29 @@ def _sayable(address: Host | None, part: str, rest: str, notes: Notes) -> Host |
     return address
 
 
+def _place(virtual: Virtual, part: str, aliases: _Aliases) -> dict[str, str] | None:
+    if not isinstance(virtual.address, IPv4Interface):
+        return None
+    return aliases.place(part, "", virtual.address, virtual.interface or "")
+
+
+def _unsaid(virtual: Virtual, part: str, notes: Notes) -> None:
+    """Tell what of IPVS the format does not know."""
+    if virtual.protocol == "sctp":
+        notes.add(part, "protocol", "lvs.cf has tcp and udp: it is said as not active, with tcp")
+    if virtual.port == 0:
+        notes.add(part, "port", "lvs.cf has one port each: it is said as not active, with 80")
+    if virtual.ports:
+        notes.add(part, "ports", "are not said: the administrator's rules give their packets the mark")
+    for key in ("family", "flags", "one_packet", "tunnel"):
+        if getattr(virtual, key) != Virtual.model_fields[key].default:
+            notes.add(part, key, "cannot be said in lvs.cf")
+    if virtual.persistence and virtual.persistence.engine:
+        notes.add(part, "persistence/engine", "cannot be said in lvs.cf")
+    if virtual.check.port and virtual.mark is None:
+        notes.add(part, "check/port", "cannot be said in lvs.cf: a server is checked on the port that it serves")
+
+
 def _persistence(virtual: Virtual) -> dict[str, object] | None:
     kept = virtual.persistence
     if not kept:
@@ -195,7 +222,13 @@ def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: No
         notes.add(path, "forwarding", f"lvs.cf has one way for all, {way} is not said")
     if server.drain:
         notes.add(path, "drain", f"is said as weight 0 instead of {server.weight}")
+    for key in ("tunnel", "upper_threshold", "lower_threshold"):
+        if getattr(server, key):
+            notes.add(path, key, "cannot be said in lvs.cf")
     port = server.port
+    if port and virtual.mark is not None:
+        notes.add(path, "port", f"{port} is not said: behind a mark it is the port that the client asks for")
+        port = None
     if cluster.settings.forwarding != "nat" and port not in (None, virtual.port):
         notes.add(path, "port", f"{port} is not said: {cluster.settings.forwarding} forwarding cannot change the port")
         port = None

@@ -24,9 +24,10 @@ from clusterd.model import (
 )
 
 WAYS: tuple[Forwarding, ...] = ("nat", "direct", "tunnel")
+FLAGS = ("sh-port", "sh-fallback", "mh-port", "mh-fallback")
 GROUPS = ("shop", "mail")
 INTERFACES = ("eth0", "eth1", "bond0.17", "lan-a")
-SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh")
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos")
 LETTERS = st.characters(exclude_categories=["Cs"])
 LINE_LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\\'\"", max_codepoint=0x2FF)
 PATTERNS = st.sampled_from(["*", "^HTTP/1.[01] (200|301)", r"\d+ [a-z]*$", "ok", "^$"])
@@ -121,6 +122,18 @@ def _named(draw: st.DrawFn, values: st.SearchStrategy[list[Any]], most: int) -> 
     return dict(zip(labels, made, strict=False))
 
 
+def _tunnels() -> st.SearchStrategy[dict[str, Any]]:
+    return st.sampled_from(
+        [
+            {"type": "ipip"},
+            {"type": "gre"},
+            {"type": "gre", "checksum": "csum"},
+            {"type": "gue", "port": 6080},
+            {"type": "gue", "port": 1, "checksum": "remcsum"},
+        ]
+    )
+
+
 def _servers() -> st.SearchStrategy[dict[str, Any]]:
     server = _keys(
         {"address": addresses("10.5")},
@@ -129,16 +142,24 @@ def _servers() -> st.SearchStrategy[dict[str, Any]]:
         enabled=st.booleans(),
         drain=st.booleans(),
         forwarding=st.sampled_from(WAYS),
+        tunnel=_tunnels(),
+        upper_threshold=st.integers(50, 65535),
+        lower_threshold=st.integers(0, 50),
     )
     return _named(_distinct(server, "address", 4), 4)
 
 
 def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
-    persistence = _keys({}, timeout_s=st.integers(1, 2678400), prefix=st.integers(1, 32))
+    persistence = _keys({}, timeout_s=st.integers(1, 2678400), prefix=st.integers(1, 32), engine=st.just("sip"))
     virtual = _keys(
         {"address": addresses("10.4", prefix=True), "interface": st.sampled_from(INTERFACES)},
-        port=st.integers(1, 65535),
-        protocol=st.sampled_from(["tcp", "udp"]),
+        port=st.integers(0, 65535),
+        protocol=st.sampled_from(["tcp", "udp", "sctp"]),
+        flags=st.lists(st.sampled_from(FLAGS), unique=True),
+        one_packet=st.booleans(),
+        mark=st.sampled_from([1, 2, 3]),
+        ports=st.sampled_from([[80], [80, 443, "8000-8010"]]),
+        tunnel=_tunnels(),
         scheduler=st.sampled_from(SCHEDULERS),
         forwarding=st.sampled_from(WAYS),
         persistence=persistence,
@@ -149,8 +170,27 @@ def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
         check=checks().map(lambda check: check.model_dump()),
         load=st.fixed_dictionaries({"source": st.sampled_from(["none", "ssh", "rup", "ruptime", "agent", "http"])}),
         servers=_servers(),
-    ).map(lambda data: {"port": 80, **data})
+    ).map(lambda data: _fitting({"port": 80, **data}))
     return _named(st.lists(virtual, max_size=3, unique_by=lambda v: v["address"].split("/")[0]), 3)
+
+
+def _fitting(virtual: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a virtual server what does not fit the rest of it."""
+    mark = virtual.get("mark")
+    if mark:
+        del virtual["port"]
+    elif not virtual["port"] and "persistence" not in virtual:
+        virtual["port"] = 80
+    if not mark:
+        virtual.pop("ports", None)
+    if virtual.get("protocol") != "udp":
+        virtual.pop("one_packet", None)
+        virtual.get("persistence", {}).pop("engine", None)
+    own = f"{virtual.get('scheduler', 'wlc')}-"
+    virtual["flags"] = [flag for flag in virtual.get("flags", ()) if flag.startswith(own)]
+    if not virtual.get("port") and not virtual.get("ports"):
+        virtual["check"] = {"type": "tcp", **virtual.get("check", {}), "port": 80}
+    return virtual
 
 
 def _settings() -> st.SearchStrategy[dict[str, Any]]:
@@ -183,6 +223,7 @@ def _settings() -> st.SearchStrategy[dict[str, Any]]:
             maxlen=st.integers(1024, 65487),
             window_s=st.integers(0, 3600).map(float),
         ),
+        timeouts=_keys({}, tcp_s=st.integers(1, 2147483), tcpfin_s=st.integers(1, 60), udp_s=st.integers(1, 60)),
         reachability=_keys(
             {},
             hosts=st.lists(addresses("10.7"), max_size=2),
@@ -234,25 +275,54 @@ def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
         data["cluster"]["groups"] = {name: draw(_group(name, [*routers])) for name in sorted(wanted)}
     if not ipv6:
         data["cluster"].pop("nat_router6", None)
-    for virtual in data["virtuals"].values():
+    marks: set[int] = set()
+    for name, virtual in [*data["virtuals"].items()]:
+        if virtual.get("mark") in marks:
+            del data["virtuals"][name]
+        marks |= {virtual["mark"]} if "mark" in virtual else set()
+        usual = virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
+        ways = [server.get("forwarding") or usual for server in virtual.get("servers", {}).values()]
+        if "tunnel" not in (usual, *ways):
+            virtual.pop("tunnel", None)
         if ipv6 and draw(st.booleans()):
             _of_ipv6(virtual)
         for server in virtual.get("servers", {}).values():
             way = server.get("forwarding") or virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
             if way != "nat":
                 server.pop("port", None)
+            if way != "tunnel":
+                server.pop("tunnel", None)
+            server["upper_threshold"] = server.get("upper_threshold", server.get("lower_threshold", 0))
     return document.from_data(data)
 
 
 def _sayable(virtual: Virtual) -> Virtual:
     servers = {
-        name: each.model_copy(update={"forwarding": None, "drain": False}) for name, each in virtual.servers.items()
+        name: each.model_copy(
+            update={
+                "forwarding": None,
+                "drain": False,
+                "tunnel": None,
+                "upper_threshold": 0,
+                "lower_threshold": 0,
+                "port": None if virtual.mark else each.port,
+            }
+        )
+        for name, each in virtual.servers.items()
     }
-    known = virtual.scheduler not in ("sed", "nq", "fo", "ovf", "mh")
+    known = virtual.scheduler not in ("sed", "nq", "fo", "ovf", "mh", "twos")
+    kept = virtual.persistence and virtual.persistence.model_copy(update={"engine": None})
     return virtual.model_copy(
         update={
             "group": "default",
             "forwarding": None,
+            "protocol": "tcp" if virtual.protocol == "sctp" else virtual.protocol,
+            "port": virtual.port or (None if virtual.mark else 80),
+            "ports": (),
+            "flags": (),
+            "one_packet": False,
+            "tunnel": None,
+            "persistence": kept,
             "scheduler": virtual.scheduler if known else "rr",
             "load": virtual.load
             if virtual.load.source not in ("agent", "http")
@@ -312,7 +382,9 @@ def lvscf_clusters(draw: st.DrawFn) -> Cluster:
     )
     virtuals: dict[str, Virtual] = {}
     for name, virtual in cluster.virtuals.items():
-        said = _sayable(virtual).model_copy(update={"check": draw(lvscf_checks(virtual.port))})
+        said, port = _sayable(virtual), None if virtual.port else draw(st.integers(1, 65535))
+        check = draw(lvscf_checks(said.port or port or 80)).model_copy(update={"port": port if said.mark else None})
+        said = said.model_copy(update={"check": check})
         if settings.forwarding != "nat":
             portless = {label: each.model_copy(update={"port": None}) for label, each in said.servers.items()}
             said = said.model_copy(update={"servers": portless})

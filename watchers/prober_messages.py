@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from clusterd.desired import destination_key
 from clusterd.health import Verdict
-from clusterd.model import Check, Cluster, Host, Port, Value
+from clusterd.model import Check, Cluster, Host, Port, Value, checked_port
 from clusterd.plane import Destination, Plane
 
 Identity = tuple[str, str]  # the names of the virtual server and of the real server
@@ -71,7 +71,7 @@ def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Tar
             virtual=name,
             server=label,
             address=server.address,
-            port=server.port or virtual.port,
+            port=checked_port(virtual, server),
             check=virtual.check,
             verdict=verdicts.get((name, label)),
         )

@@ -92,6 +92,7 @@ def _virtual(virtual: VirtualLine) -> list[Cell | str]:
     used = sum(1 for server in virtual.servers if server.effective_weight)
     state = Cell(f"{used} of {len(virtual.servers)} used", BAD if virtual.servers and not used else "bold")
     where = f"{virtual.address.partition('/')[0]}:{virtual.port} {virtual.protocol}"
+    where = where if virtual.mark is None else f"mark {virtual.mark}"
     shown = state if virtual.enabled else Cell("disabled", QUIET)
     return [Cell(virtual.name, "bold"), where, shown, virtual.scheduler, "", *_counted(virtual.counters), ""]
 

@@ -9,6 +9,7 @@ from clusterd.dataplane.ipvs import Ipvs
 from clusterd.dataplane.listening import Listener
 from clusterd.dataplane.netfilter import Nftables
 from clusterd.dataplane.sync import SyncDaemons
+from clusterd.dataplane.timeouts import Timeouts
 from clusterd.netfilter import Netfilter
 from clusterd.plane import (
     Address,
@@ -24,6 +25,7 @@ from clusterd.plane import (
     Service,
     SyncDaemon,
     Sysctl,
+    Timeout,
     plane,
 )
 
@@ -36,13 +38,14 @@ class Kernel:
         self._addresses = Addresses()
         self._sync = SyncDaemons()
         self._nftables = Nftables()
+        self._timeouts = Timeouts()
         self._listener = Listener()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
         table = self._nftables.read()
         settings = sysctl.read(scope.sysctls)
-        others = plane(*settings, *([table] if table else []))
+        others = plane(*settings, *self._timeouts.read(), *([table] if table else []))
         return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
@@ -65,6 +68,8 @@ class Kernel:
                 return sysctl.apply(operation, setting)
             case SyncDaemon() as daemon:
                 return self._sync.apply(operation, daemon)
+            case Timeout() as timeout:
+                return self._timeouts.apply(operation, timeout)
             case other:
                 raise TypeError(f"not an item of this kernel: {other}")
 
@@ -102,6 +107,7 @@ class Kernel:
         self._addresses.close()
         self._sync.close()
         self._nftables.close()
+        self._timeouts.close()
         self._listener.close()
 
 

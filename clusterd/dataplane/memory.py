@@ -4,15 +4,17 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from errno import EINVAL, ENOENT, ESRCH
+from errno import ENOENT
 
 from clusterd.dataplane.lifetime import lifetime_s
+from clusterd.dataplane.refusals import refusal
 from clusterd.plane import (
     Address,
     AddressKey,
     Answered,
     Claimed,
     Destination,
+    DestinationKey,
     Failure,
     HostAddress,
     Item,
@@ -25,6 +27,7 @@ from clusterd.plane import (
     Service,
     SyncDaemon,
     Sysctl,
+    Timeout,
     Verb,
     applied,
     plane,
@@ -35,6 +38,7 @@ _KNOWN = re.compile(
     r"ipv4/(ip_forward|vs/\w+|conf/[^/]+/(send_redirects|promote_secondaries|arp_ignore|arp_announce))"
     r"|ipv6/conf/all/forwarding|netfilter/nf_conntrack_max"
 )
+_TIMEOUTS = (Timeout("tcp", 900), Timeout("tcpfin", 120), Timeout("udp", 300))  # ip_vs_proto_tcp.c, ip_vs_proto_udp.c
 
 
 class MemoryPlane:
@@ -42,7 +46,7 @@ class MemoryPlane:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in SYSCTLS))
+        self.items: dict[Key, Item] = plane(*(Sysctl(item.name, "0") for item in SYSCTLS), *_TIMEOUTS)
         self.ends_s: dict[AddressKey, float] = {}
         self.announced: list[Address] = []
         self.writes = 0
@@ -132,12 +136,9 @@ class MemoryPlane:
     def _apply(self, operation: Operation, until_s: float) -> Failure | None:
         item, verb = operation.item, operation.verb
         self.writes += 1
-        if isinstance(item, Destination) and verb is not Verb.DELETE and item.key.service not in self.items:
-            return Failure(operation, os.strerror(ESRCH))
-        if isinstance(item, Service | Destination) and verb is Verb.SET and item.key not in self.items:
-            return Failure(operation, os.strerror(ESRCH if isinstance(item, Service) else ENOENT))
-        if isinstance(item, Destination) and verb is not Verb.DELETE and _mixes_families(item):
-            return Failure(operation, os.strerror(EINVAL))
+        code = refusal(self.items, operation)
+        if code:
+            return Failure(operation, os.strerror(code))
         if isinstance(item, Sysctl) and not _KNOWN.fullmatch(item.name):
             return Failure(operation, os.strerror(ENOENT))
         if isinstance(item, Address) and verb is not Verb.DELETE:
@@ -157,18 +158,10 @@ class MemoryPlane:
                 self._tell(Removed(key))
 
 
-def _mixes_families(destination: Destination) -> bool:
-    """Return whether the kernel would refuse it: only a tunnel carries one family in the other (ip_vs_ctl.c)."""
-    key = destination.key
-    return destination.forwarding != "tunnel" and key.address.version != key.service.address.version
-
-
 def _ours(item: Item, scope: Scope) -> bool:
     match item:
-        case Service(key=key):
-            return key.address in scope.vips
-        case Destination(key=key):
-            return key.service.address in scope.vips
+        case Service(key=key) | Destination(key=DestinationKey(service=key)):
+            return scope.owns(key)
         case Address():
             return item.key in scope.addresses
         case Sysctl():

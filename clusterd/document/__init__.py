@@ -42,12 +42,16 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("cluster", "groups", "*", "nat_router6"): (model.NatRouter6,),
     ("cluster", "brakes"): (model.Brakes,),
     ("cluster", "sync"): (model.Sync,),
+    ("cluster", "timeouts"): (model.Timeouts,),
+    ("cluster", "reachability"): (model.Reachability,),
     ("cluster", "notify"): (model.Notify,),
     ("routers", "*"): (model.Router,),
     ("virtuals", "*"): (model.Virtual,),
     ("virtuals", "*", "check"): (model.TcpCheck, model.HttpCheck, model.SendExpectCheck),
     ("virtuals", "*", "load"): (model.Load,),
     ("virtuals", "*", "persistence"): (model.Persistence,),
+    ("virtuals", "*", "tunnel"): (model.Tunnel,),
+    ("virtuals", "*", "servers", "*", "tunnel"): (model.Tunnel,),
     ("virtuals", "*", "servers", "*"): (model.Server,),
 }
 
@@ -72,8 +76,10 @@ def from_data(data: object, lines: Mapping[Path, int] | None = None) -> Cluster:
             found = [_problem(detail, rest, known) for detail in error.errors()]
             problems = problems or found  # what is missing after a removal was not missing in the text
             rest = _without(rest, [tuple(problem.path.split("/")) for problem in found])
+    told_of = {problem.path for problem in problems}  # what was taken out because it is wrong, is not missing
     for path, message in broken_rules(cluster):
-        problems.append(Problem(_line(tuple(path.split("/")), known), path, message))
+        if path not in told_of:
+            problems.append(Problem(_line(tuple(path.split("/")), known), path, message))
     if problems:
         raise ConfigError(problems)
     return cluster

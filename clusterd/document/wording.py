@@ -14,6 +14,7 @@ _LONGEST = 60  # characters of a value that is repeated in a message
 # What a text that has to match a pattern is like.
 PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "a name has letters, digits, _, . and -, and begins with a letter or a digit",
+    r"^[0-9]{1,5}-[0-9]{1,5}$": "a range of ports is written 8000-8010",
     r"^[A-Za-z0-9_.-]+$": "the name of an interface has letters, digits, _, . and -",
     r"^/[!-~]*$": "a path begins with / and has no blanks; what is not ASCII is written %XX",
     r"^[A-Za-z0-9_.:\[\]-]+$": "a host is a name or an address, without blanks",

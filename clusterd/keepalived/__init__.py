@@ -1,14 +1,16 @@
 """Reads keepalived.conf (keepalived.conf(5)) as a Cluster. Pure: no file is opened, no name is looked up.
 
 `text` puts the lines together (comments, parameters, included files), `statements` makes blocks of them, `grammar`
-knows the keywords, `vrrp` reads who carries which address where, `virtuals` the virtual servers and `checks` how they
-are checked. Files that the text includes are given by the caller.
+knows the keywords, `vrrp` reads who carries which address where, `virtuals` the virtual servers, `forwarding` how their
+packets are scheduled and forwarded, and `checks` how they are checked. Files that the text includes are given by the
+caller.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
 from clusterd.document import suggestion
+from clusterd.keepalived.forwarding import timeouts
 from clusterd.keepalived.grammar import GLOBAL_DEFS, TOP
 from clusterd.keepalived.statements import Section, Statement, statements
 from clusterd.keepalived.sync import synchronisation
@@ -74,6 +76,8 @@ def _surroundings(
             section = Section(made, "global_defs", each, GLOBAL_DEFS)
             named = section.value("router_id", str, named)
             synchronisation(section, found)
-    used = Counter(virtual["address"].partition("/")[0] for virtual in made.data["virtuals"].values())
+            timeouts(section)
+    vips = (virtual["address"] for virtual in made.data["virtuals"].values() if "address" in virtual)
+    used = Counter(vip.partition("/")[0] for vip in vips)
     inside = gateways(made, floating, set(used))
     routers(made, found, inside, named)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clusterd.keepalived.grammar import CHECK, CHECKS, HTTP, SMTP, TIMING, URL
 from clusterd.keepalived.statements import Section, Statement, only, seconds
+from clusterd.lvscf.values import PORT
 from clusterd.reading import GREETINGS, Path, number
 
 _CODES = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?")
@@ -59,7 +60,8 @@ def _of_statement(virtual: Section, server: Section, statement: Statement) -> Ma
     elif kind == "SMTP_CHECK":
         server.warn(statement, "of smtp only the greeting is checked")
         made = {"type": "send_expect", "expect": GREETINGS["smtp"]}
-    return made | _timing(virtual, server, section)
+    port: Any = section.value("connect_port", PORT.read, None)
+    return made | _timing(virtual, server, section) | ({"port": port} if port else {})
 
 
 def _timing(*sections: Section) -> Made:

@@ -14,7 +14,7 @@ _TRACK = "clusterd tracks no interfaces, files or programs"
 _ROUTES = "clusterd sets no routes"
 _GARP = "clusterd announces moved addresses by itself"
 _PROCESS = "it is about keepalived's own processes"
-_ORIGIN = "a check goes from the router to the address and port of the real server"
+_ORIGIN = "a check goes from the router to the address of the real server"
 
 
 def _words(why: str | None, words: str) -> dict[str, str | None]:
@@ -32,12 +32,11 @@ TOP: Keywords = {
 }
 
 GLOBAL_DEFS: Keywords = {
-    **_words(None, "router_id vrrp_version lvs_sync_daemon"),
+    **_words(None, "router_id vrrp_version lvs_sync_daemon lvs_timeouts"),
     **_words(_MAIL, "notification_email notification_email_from smtp_server smtp_helo_name smtp_connect_timeout"),
     **_words(
         _MAIL, "email_faults smtp_alert smtp_alert_vrrp smtp_alert_checker checker_log_all_failures no_email_faults"
     ),
-    **_words("the kernel's timeouts stay as they are", "lvs_timeouts"),
     **_words("clusterd changes only what differs", "lvs_flush lvs_flush_on_stop lvs_flush_onstop"),
     **_words(_LEASE, "vrrp_mcast_group4 vrrp_mcast_group6 vrrp_strict vrrp_skip_check_adv_addr"),
     **_words(_LEASE, "vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert vrrp_check_unicast_src default_interface"),
@@ -104,8 +103,8 @@ VIRTUAL: Keywords = {
     **_NOTIFY,
     **_words(None, "lb_algo lvs_sched lb_kind lvs_method protocol persistence_timeout persistence_granularity"),
     **_words(None, "real_server sorry_server inhibit_on_failure virtualhost snmp_name quorum"),
-    **_words(_LIKE, "flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback ops persistence_engine hysteresis"),
-    **_words(_LIKE, "sorry_server_inhibit ip_family"),
+    **_words(None, "flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback ops persistence_engine ip_family"),
+    **_words(_LIKE, "sorry_server_inhibit hysteresis"),
     **_words("a sorry server is reached as the real servers are", "sorry_server_lvs_method"),
     **_words("every router checks, whether it is active or not", "ha_suspend"),
 }
@@ -113,11 +112,10 @@ VIRTUAL: Keywords = {
 REAL: Keywords = {
     **_TIMING,
     **_NOTIFY,
-    **_words(None, "weight lb_kind lvs_method inhibit_on_failure virtualhost snmp_name"),
+    **_words(None, "weight lb_kind lvs_method inhibit_on_failure virtualhost snmp_name uthreshold lthreshold"),
     **_words(
         None, "HTTP_GET SSL_GET TCP_CHECK SMTP_CHECK DNS_CHECK MISC_CHECK BFD_CHECK PING_CHECK UDP_CHECK FILE_CHECK"
     ),
-    **_words(_LIKE, "uthreshold lthreshold"),
 }
 CHECKS = tuple(word for word in REAL if word.isupper())
 
@@ -126,8 +124,8 @@ BLOCKS = {*CHECKS, "real_server", "url", "group", "unicast_peer", "virtual_ipadd
 
 CHECK: Keywords = {
     **_TIMING,
-    **_words(_ORIGIN, "connect_ip connect_port bindto bind_if bind_port fwmark"),
-    **_words(None, "alpha"),
+    **_words(_ORIGIN, "connect_ip bindto bind_if bind_port fwmark"),
+    **_words(None, "alpha connect_port"),
     **_words(_NOTIFY["warmup"], "warmup"),
     **_words("every change of a server's health is logged", "log_all_failures"),
 }

@@ -6,19 +6,30 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from clusterd.keepalived.checks import check
+from clusterd.keepalived.forwarding import limits, scheduling, way
 from clusterd.keepalived.grammar import REAL, VIRTUAL
 from clusterd.keepalived.statements import Section, Statement, entries, flag
 from clusterd.keepalived.text import Place
 from clusterd.keepalived.vrrp import Floating
 from clusterd.lvscf.values import HOST, NETMASK, PORT
-from clusterd.reading import Draft, Path, addresses, free_name, ipv6, number, server_name, virtual_name
+from clusterd.reading import (
+    Draft,
+    Path,
+    addresses,
+    free_name,
+    ipv6,
+    mark,
+    mark_name,
+    number,
+    server_name,
+    virtual_name,
+)
 
-_WAYS = {"NAT": "nat", "DR": "direct", "TUN": "tunnel"}
 _PERSISTENT_S = "360"  # of a persistence_timeout that says no number
-_NO_MARKS = "virtual servers are matched by address and port, not by firewall mark"
-_NO_PORT = "it takes all ports, and clusterd's have one each"
+_NO_PORT = "it takes all ports, and is not persistent: IPVS schedules nothing for it"
+_MADE_UP_PORT = 80
 
-Endpoint = tuple[str, int]
+Endpoint = tuple[str, int]  # an address and a port, 0 for every port; or "" and a firewall mark
 Origins = dict[Path, tuple[int, str]]
 
 
@@ -41,21 +52,23 @@ class Virtuals:
         body, origins = _body(section)
         servers = _servers(section, body, origins)
         body["check"] = check(section, servers, origins)
-        if body["protocol"] == "sctp":
-            section.said("the virtual server is not carried over: clusterd has tcp and udp")
-            return
         taken = self._made.data["virtuals"]
         said = section.value("snmp_name", str, "") or "-".join(
             statement.words[2:] if statement.words[1:2] == ("group",) else ()
         )
         for host, port in endpoints:
-            wanted = said if len(endpoints) == 1 else f"{said}-{host}-{port}"
-            name = free_name(wanted, taken) if said else virtual_name(host, port, body["protocol"], taken)
+            if host and not port and "persistence" not in body:
+                section.said(f"the virtual server is not carried over: {_NO_PORT}")
+                continue
+            wanted = said if len(endpoints) == 1 else f"{said}-{host or 'mark'}-{port}"
+            plain = virtual_name(host, port, body["protocol"], taken) if host else mark_name(port, taken)
+            name = free_name(wanted, taken) if said else plain
             at = ("virtuals", name)
             self._made.origins[at] = (statement.place.line, statement.place.where(path))
             for inner, origin in origins.items():
                 self._made.origins[*at, *inner] = origin
-            taken[name] = copy.deepcopy(body) | self._carried(section, host, at) | {"port": port}
+            where = self._carried(section, host, at) | {"port": port} if host else _marked(section, port)
+            taken[name] = copy.deepcopy(body) | where
             _own_ports(section, taken[name])
 
     def _endpoints(self, section: Section) -> Iterator[Endpoint]:
@@ -76,15 +89,13 @@ class Virtuals:
     def _addresses(self, place: Place, path: str, said: Sequence[str]) -> Iterator[Endpoint]:
         where = place.where(path)
         host = said[0] if said else ""
-        why = _NO_MARKS if host == "fwmark" else ""
         try:
-            if not why and len(said) > 2:
-                raise ValueError("an address and a port are expected")
-            port: Any = PORT.read(said[1]) if len(said) > 1 and not why else 0
-            if why or not port:
-                hosts = [] if why else list(_range(host))
-                self._made.warn(place.line, where, f"the virtual server is not carried over: {why or _NO_PORT}")
+            if host == "fwmark":
+                yield "", mark(said[1] if len(said) > 1 else "")
                 return
+            if len(said) > 2:
+                raise ValueError("an address and a port are expected")
+            port: Any = PORT.read(said[1]) if len(said) > 1 else 0
             hosts = list(_range(host))
         except ValueError as error:
             self._made.wrong(place.line, where, str(error))
@@ -119,8 +130,8 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
         body["protocol"] = section.value("protocol", str.lower, "tcp")
     else:
         section.said("no protocol is said: udp, as keepalived takes it")
-    if body["protocol"] == "udp":
-        section.said("udp, but checked with TCP: servers that take no TCP there count as down")
+    if body["protocol"] in ("udp", "sctp"):
+        section.said(f"{body['protocol']}, but checked with TCP: servers that take no TCP there count as down")
     if given := section.last("persistence_timeout"):
         origins["persistence",] = (given.place.line, section.where(given))
         timeout_s = section.value("persistence_timeout", number, 0, bare=_PERSISTENT_S)
@@ -131,7 +142,9 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
         section.warn(given, "not carried over: without persistence_timeout it has no effect")
     if (given := section.last("quorum")) and section.value("quorum", number, 1) != 1:
         section.warn(given, "not carried over: one real server is enough")
-    body["forwarding"] = _way(section) or "nat"
+    body |= scheduling(section, body)
+    said, tunnel = way(section)
+    body |= {"forwarding": said or "nat"} | tunnel
     _sorry_server(section, body, origins)
     return body, origins
 
@@ -165,17 +178,9 @@ def _prefix(word: str) -> int | None:
     return int(prefix)
 
 
-def _way(section: Section) -> str:
-    """Return the way of forwarding, "" where none is said."""
-    given = section.last("lb_kind", "lvs_method")
-    if given is None:
-        return ""
-    way = _WAYS.get(given.words[1].upper() if len(given.words) > 1 else "", "")
-    if not way:
-        section.wrong(given, "NAT, DR or TUN is expected")
-    elif given.words[2:] not in ((), ("type", "ipip")):
-        section.warn(given, f"{' '.join(given.words[2:])} is not carried over: tunnels are ipip")
-    return way
+def _marked(section: Section, found: int) -> dict[str, Any]:
+    family = section.value("ip_family", str, "inet")
+    return {"mark": found} | ({"family": "ipv6"} if family == "inet6" else {})
 
 
 def _sorry_server(section: Section, body: dict[str, Any], origins: Origins) -> None:
@@ -214,9 +219,10 @@ def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[S
         name = free_name(said, body["servers"]) if said else server_name(host, port, body["servers"])
         body["servers"][name] = {"address": host, "port": port, "weight": server.value("weight", number, 1)}
         origins["servers", name] = (statement.place.line, statement.place.where(path))
-        way = _way(server)
-        if way and way != body["forwarding"]:
-            body["servers"][name]["forwarding"] = way
+        said_way, tunnel = way(server)
+        body["servers"][name] |= tunnel | limits(server)
+        if said_way and said_way != body["forwarding"]:
+            body["servers"][name]["forwarding"] = said_way
         found.append(server)
     quiet = [each for each in found if each.value("inhibit_on_failure", flag, False, bare="yes")]
     body["quiesce"] = bool(quiet) or section.value("inhibit_on_failure", flag, False, bare="yes")
@@ -226,12 +232,18 @@ def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[S
 
 
 def _own_ports(section: Section, virtual: dict[str, Any]) -> None:
-    """Leave each real server the port of its own that it needs."""
+    """Leave each real server the port of its own that it needs; say where it is checked if nothing else does."""
+    usual = virtual.get("port", 0)
     for name, server in virtual["servers"].items():
-        port, way = server.pop("port"), server.get("forwarding", virtual["forwarding"])
-        if port in (0, virtual["port"]):
+        port, said = server.pop("port"), server.get("forwarding", virtual["forwarding"])
+        if port in (0, usual):
             continue
-        if way == "nat":
+        if said == "nat":
             server["port"] = port
+        elif not usual:
+            virtual["check"].setdefault("port", port)  # where the clients' port goes on, it says no more than this
         else:
-            section.said(f"port {port} of {name} is left out: {way} forwarding cannot change it")
+            section.said(f"port {port} of {name} is left out: {said} forwarding cannot change it")
+    if not (usual or "port" in virtual["check"] or all("port" in server for server in virtual["servers"].values())):
+        virtual["check"]["port"] = _MADE_UP_PORT
+        section.said(f"no port says what is checked: {_MADE_UP_PORT} stands in, see check/port")

@@ -7,6 +7,7 @@ from typing import Any
 from clusterd.document import suggestion
 from clusterd.ldirectord.grammar import CHECKTYPES, SERVICES
 from clusterd.ldirectord.syntax import Given, Section
+from clusterd.lvscf.values import PORT
 from clusterd.reading import GREETINGS, number
 
 CONNECT_S, NEGOTIATE_S, INTERVAL_S = 5, 30, 10  # ldirectord's defaults
@@ -31,9 +32,8 @@ def check(section: Section, everywhere: Section, service: str, texts: tuple[str,
             section.warn(given, "not carried over: clusterd negotiates every time")
     if said["type"] != "send_expect":
         _unused(section, service, said["type"])
-    if "checkport" in section.given:
-        section.warn(section.given["checkport"], "not carried over: a server is checked on the port that it serves")
-    return said | _timing(section, everywhere, kind)
+    port: Any = section.value("checkport", PORT.read, None)
+    return said | _timing(section, everywhere, kind) | ({"port": port} if port else {})
 
 
 def _checktype(word: str) -> str:

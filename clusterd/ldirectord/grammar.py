@@ -68,11 +68,11 @@ VIRTUAL: Mapping[str, str | None] = {
     "smtp": _MAIL,
     "monitorfile": "clusterd logs to the journal",
     "cleanstop": GLOBAL["cleanstop"],
-    "ops": "clusterd has no one-packet scheduling",
+    "ops": None,
 }
 
 # What asks for nothing, so that nothing is lost.
-NOTHING = {("ops", "no"), ("autoreload", "no"), ("autoreload", "yes"), ("supervised", "no"), ("cleanstop", "yes")}
+NOTHING = {("autoreload", "no"), ("autoreload", "yes"), ("supervised", "no"), ("cleanstop", "yes")}
 NOTHING |= {("readdquiescent", "no"), ("checkcount", "1"), ("checkcommand", "/bin/true"), ("emailalertfreq", "0")}
 
 # What ldirectord takes a virtual server on a port for, unless `service` says it.

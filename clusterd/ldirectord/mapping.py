@@ -8,7 +8,7 @@ from clusterd.ldirectord.checks import check, positive, service_of, yes
 from clusterd.ldirectord.grammar import SERVICE_BY_PORT, WAYS
 from clusterd.ldirectord.syntax import Given, Section
 from clusterd.lvscf.values import HOST, NETMASK, PORT
-from clusterd.reading import Draft, addresses, endpoint, ipv6, number, server_name, virtual_name
+from clusterd.reading import Draft, addresses, endpoint, ipv6, mark, mark_name, number, server_name, virtual_name
 
 _REAL = re.compile(
     r"""(?P<first>\[[^\]\s]*\]|[^\s:>]+?)(->(?P<last>\[[^\]\s]*\]|[^\s:>]+))?(:(?P<port>[\w-]+))?"""
@@ -16,6 +16,7 @@ _REAL = re.compile(
     r"""(\s+"(?P<request>.*)"[,\s]\s*"(?P<receive>.*)")?\s*""",
     re.DOTALL,
 )
+_MADE_UP_PORT = 80
 
 _PLACES = {
     "scheduler": "scheduler",
@@ -43,11 +44,9 @@ def fill(made: Draft, sections: list[Section], interface: str | None) -> None:
 
 def _target(section: Section) -> tuple[str, ...]:
     """Return the virtual server's name, address and protocol, nothing where it is left out, which is told."""
-    host, port = endpoint(section.address)
     if section.address.isdigit():
-        why = "virtual servers are matched by address and port, not by firewall mark"
-        section.made.warn(section.line, section.path, f"the virtual server is not carried over: {why}")
-        return ()
+        return _marked(section)
+    host, port = endpoint(section.address)
     try:
         address: Any = _host(host)
         said: Any = PORT.read(port)
@@ -63,22 +62,42 @@ def _host(word: str) -> str:
     return str(host)
 
 
+def _marked(section: Section) -> tuple[str, ...]:
+    try:
+        found = mark(section.address)
+    except ValueError as error:
+        section.made.wrong(section.line, section.path, str(error))
+        return ()
+    protocol = section.value("protocol", _protocol_of_mark, "tcp")
+    one_packet = section.value("ops", yes, False)
+    return mark_name(found, section.made.data["virtuals"]), "", str(found), "udp" if one_packet else protocol
+
+
 def _protocol(word: str) -> str:
     if word not in ("tcp", "udp"):
         raise ValueError(f"tcp or udp is expected, not {word!r}")
     return word
 
 
+def _protocol_of_mark(word: str) -> str:
+    if word != "fwm":
+        raise ValueError(f"fwm is expected, not {word!r}")
+    return "tcp"
+
+
 def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], interface: str | None) -> None:
     name, address, said, protocol = target
-    made, at, port = section.made, ("virtuals", name), int(said)
+    made, at, port = section.made, ("virtuals", name), int(said) if address else 0
     made.origins[at] = (section.line, section.path)
-    if interface is None:
+    if address and interface is None:
         made.wrong(
             section.line, section.path, f"which interface carries {address} is not said: give it with --interface"
         )
         made.reported.add((*at, "interface"))
-    made.put(at, {"address": address, "interface": interface, "port": port, "protocol": protocol})
+    where = {"address": address, "interface": interface, "port": port} if address else {"mark": int(said)}
+    made.put(at, where | {"protocol": protocol})
+    if section.value("ops", yes, False):
+        _one_packet(section, at, protocol)
     made.data["virtuals"][name] |= {
         "scheduler": section.value("scheduler", str, "wrr"),
         "forwarding": None,
@@ -95,7 +114,10 @@ def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], int
     if len(own) > 1:
         made.warn(section.line, section.path, "its real servers are checked in different ways: the first way is taken")
     service = section.value("service", service_of, SERVICE_BY_PORT.get(port, "none"))
-    made.put((*at, "check"), check(section, everywhere, service, own[0]))
+    known = made.data["virtuals"][name].pop("check", {})  # a port that only a check can use
+    made.put((*at, "check"), known | check(section, everywhere, service, own[0]))
+    if not address:
+        _checked_port(section, at, service)
     if section.value("checktype", str, "") == "off":
         for server in made.data["virtuals"][name]["servers"].values():
             server["enabled"] = False  # ldirectord activates none of them
@@ -105,6 +127,26 @@ def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], int
     if word not in section.given and "fallback" in section.given:
         word = "fallback"
     _sorry_server(section if word in section.given else everywhere, word, target)
+
+
+def _one_packet(section: Section, at: tuple[str, ...], protocol: str) -> None:
+    if protocol == "udp":
+        section.made.put((*at, "one_packet"), True)
+    else:
+        section.warn(section.given["ops"], "not carried over: it is for udp")
+
+
+def _checked_port(section: Section, at: tuple[str, ...], service: str) -> None:
+    """Say at which port real servers behind a mark are checked where the section does not: at the service's."""
+    virtual = section.made.data["virtuals"][at[1]]
+    servers = virtual["servers"].values()
+    if "port" in virtual["check"] or all("port" in server for server in servers):
+        return
+    usual = next((port for port, name in SERVICE_BY_PORT.items() if name == service), 0)
+    virtual["check"]["port"] = usual or _MADE_UP_PORT
+    if not usual:
+        what = f"no port says what is checked: {_MADE_UP_PORT} stands in, see check/port"
+        section.made.warn(section.line, section.path, what)
 
 
 def _persistence(section: Section, at: tuple[str, ...]) -> None:
@@ -146,6 +188,8 @@ def _real(section: Section, given: Given, at: tuple[str, ...], port: int) -> tup
         server["forwarding"] = way
     if way == "nat" and own_port not in (0, port):
         server["port"] = own_port
+    elif own_port and not port:
+        virtual["check"] = virtual.get("check", {}) | {"port": own_port}
     elif own_port not in (0, port):
         section.warn(given, f"port {own_port} is left out: {way} forwarding cannot change it")
     for host in hosts:
@@ -171,7 +215,7 @@ def _sorry_server(section: Section, word: str, target: tuple[str, ...]) -> None:
         return
     given, virtual = section.given[word], section.made.data["virtuals"][target[0]]
     virtual["sorry_server"] = address
-    if port not in (0, virtual["port"]):
+    if port not in (0, virtual.get("port")):
         section.warn(given, f"port {port} is left out: a sorry server of {target[0]} has the virtual server's")
     if virtual["forwarding"] and way not in ("", virtual["forwarding"]):
         section.warn(given, f"{target[0]} reaches it by {virtual['forwarding']} forwarding, as its real servers")

@@ -39,7 +39,6 @@ def _lost(kind: Kind, *nothing: object, why: str = "clusterd has nothing like it
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh")
 
 _FAILOVER = "it belongs to failover services"
-_TIMEOUTS = "the kernel's timeouts stay as they are (ipvsadm --set)"
 
 GLOBAL: Mapping[str, Key] = {
     "serial_no": _composed(NUMBER),
@@ -66,9 +65,9 @@ GLOBAL: Mapping[str, Key] = {
     "syncdaemon": _composed(BOOLEAN),
     "syncd_iface": _composed(WORD, "cluster/sync/interface"),
     "syncd_id": _composed(NUMBER, "cluster/sync/id"),
-    "tcp_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),
-    "tcpfin_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),
-    "udp_timeout": _lost(NUMBER, 0, why=_TIMEOUTS),
+    "tcp_timeout": _composed(NUMBER, "cluster/timeouts/tcp_s"),
+    "tcpfin_timeout": _composed(NUMBER, "cluster/timeouts/tcpfin_s"),
+    "udp_timeout": _composed(NUMBER, "cluster/timeouts/udp_s"),
     "active_cmd": _lost(WORD, "", why="clusterd runs no programs when the active router changes"),
     "inactive_cmd": _lost(WORD, "", why="clusterd runs no programs when the active router changes"),
     "monitor_links": _lost(NUMBER, 0, why="the lease in etcd decides, not the state of links"),
@@ -79,9 +78,9 @@ VIRTUAL: Mapping[str, Key] = {
     "active": _carried(BOOLEAN, "enabled"),
     "address": _composed(HOST_AND_DEVICE, "address", "interface"),
     "vip_nmask": _composed(NETMASK, "address"),
-    "fwmark": _lost(NUMBER, 0, why="virtual servers are matched by address and port, not by firewall mark"),
+    "fwmark": _composed(NUMBER, "mark"),
     "protocol": _carried(choice("tcp", "udp"), "protocol"),
-    "port": _carried(PORT, "port"),
+    "port": _carried(PORT, "port"),  # with a mark it is the port that is checked
     "scheduler": _carried(choice(*SCHEDULERS), "scheduler"),
     "persistent": _composed(NUMBER, "persistence/timeout_s"),
     "pmask": _composed(NETMASK, "persistence/prefix"),

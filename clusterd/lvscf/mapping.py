@@ -27,6 +27,7 @@ def draft(root: Block) -> Draft:
     _heartbeat(made, root)
     _gateway(made, root)
     _synchronisation(made, root)
+    _timeouts(made, root)
     made.put(("virtuals",), {})
     for block in root.blocks:
         if block.word == "failover":
@@ -94,6 +95,14 @@ def _heartbeat(made: Draft, root: Block) -> None:
     made.put((*at, "deadtime_s"), lease_s, over=False)
 
 
+def _timeouts(made: Draft, root: Block) -> None:
+    for name in ("tcp", "tcpfin", "udp"):
+        given = root.given.get(f"{name}_timeout")
+        if given and given.sound and given.value:  # 0 leaves the kernel's
+            made.origins["cluster", "timeouts", f"{name}_s"] = (given.line, f"{name}_timeout")
+            made.put(("cluster", "timeouts", f"{name}_s"), given.value)
+
+
 def _address(made: Draft, at: Path, given: Given, prefix: int) -> None:
     """Compose an address from its own key and its netmask; where one of them is wrong, that stays to be seen."""
     if given.sound:
@@ -126,10 +135,6 @@ def _synchronisation(made: Draft, root: Block) -> None:
 
 def _virtual(made: Draft, root: Block, block: Block) -> None:
     address, mark = block.given.get("address"), block.sound("fwmark")
-    if mark and address is None:
-        line = block.given["fwmark"].line
-        made.warn(line, block.where("fwmark"), "the virtual server is not carried over: it has a firewall mark only")
-        return
     at = ("virtuals", _name(made, block, made.data["virtuals"]))
     made.origins[at] = (block.line, block.path)
     for part in ("address", "interface"):
@@ -144,6 +149,20 @@ def _virtual(made: Draft, root: Block, block: Block) -> None:
     made.put((*at, "servers"), {})
     for server in block.blocks:
         _server(made, block, server, (*at, "servers"))
+    if mark:
+        _mark(made, block, at, mark)
+
+
+def _mark(made: Draft, block: Block, at: Path, mark: int) -> None:
+    """Put a mark in the place of the port, which says where real servers are checked; they serve what is asked for."""
+    made.origins[*at, "mark"] = (block.given["fwmark"].line, block.where("fwmark"))
+    virtual = made.data["virtuals"][at[-1]]
+    made.put((*at, "mark"), mark)
+    made.put((*at, "check", "port"), virtual.pop("port"))
+    for label, server in virtual["servers"].items():
+        if server.pop("port", None):
+            line, where = made.origins[*at, "servers", label]
+            made.warn(line, f"{where}/port", "not carried over: behind a mark it is the port that the client asks for")
 
 
 def _persistence(made: Draft, block: Block, at: Path) -> None:
@@ -211,4 +230,6 @@ def masquerades(cluster: Cluster) -> tuple[Masquerade, ...]:
         return ()
     carriers = dict.fromkeys(virtual.interface for virtual in cluster.virtuals.values())
     network = gateway.address.network
-    return tuple(Masquerade(source=network, interface=name) for name in carriers if name != gateway.interface)
+    return tuple(
+        Masquerade(source=network, interface=name) for name in carriers if name not in (None, gateway.interface)
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from clusterd.model.scalars import Count, Flag, Seconds, Text, Value
+from clusterd.model.scalars import Count, Flag, Port, Seconds, Text, Value
 
 
 class Timing(Value):
@@ -18,6 +18,9 @@ class Timing(Value):
         2, description="failures in a row that take a server out", json_schema_extra={"x-unit": "checks"}
     )
     rise: Count = Field(2, description="successes in a row that bring it back", json_schema_extra={"x-unit": "checks"})
+    port: Port | None = Field(
+        None, description="port that is connected to; by default the real server's, else the first of `ports`"
+    )
     reentry_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         0.0, description="seconds that a failed server must be good again before it returns"
     )

@@ -55,6 +55,15 @@ def _group(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return value
 
 
+def _port_or_range(value: object) -> object:
+    """Refuse at once what is neither a port nor a range, so that a wrong one is told once."""
+    first, dash, last = value.partition("-") if isinstance(value, str) else (str(value), "", "")
+    plain = all(word.isascii() and word.isdigit() and len(word) <= 5 for word in ((first, last) if dash else (first,)))
+    if isinstance(value, bool) or not plain or not 1 <= int(first) <= int(last or first) <= 65535:
+        raise ValueError("a port is expected (80), or a range of ports from the lower one to the higher (8000-8010)")
+    return value if dash else int(first)
+
+
 _HOST = _read("host", _quickly, IPv4Address, IPv6Address)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
@@ -70,6 +79,12 @@ HostWithPrefix6 = Annotated[IPv6Interface, BeforeValidator(_read("host_with_pref
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_read("network", ip_network, IPv4Network, IPv6Network))]
 MulticastGroup = Annotated[IPv4Address | IPv6Address, BeforeValidator(_HOST), AfterValidator(_group)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+PortRange = Annotated[str, Field(pattern=r"^[0-9]{1,5}-[0-9]{1,5}$")]
+Ports = Annotated[tuple[Annotated[Port | PortRange, BeforeValidator(_port_or_range)], ...], Field(max_length=100)]
+AnyPort = Annotated[int, Field(ge=0, le=65535, strict=True)]
+Mark = Annotated[int, Field(ge=1, le=4294967295, strict=True)]
+Threshold = Annotated[int, Field(ge=0, le=2147483647, strict=True)]  # ipvsadm(8), -x and -y
+IpvsTimeout = Annotated[int, Field(ge=1, le=2147483, strict=True)]  # milliseconds of an int (ip_vs_ctl.c)
 Weight = Annotated[int, Field(ge=0, le=65535, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -82,8 +97,6 @@ Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
 
 DEFAULT_GROUP = "default"
 Forwarding = Literal["nat", "direct", "tunnel"]
-Protocol = Literal["tcp", "udp"]
-Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
 Sysctl = Literal[
     "net.ipv4.vs.am_droprate",
     "net.ipv4.vs.amemthresh",
@@ -110,6 +123,13 @@ Sysctl = Literal[
     "net.ipv4.vs.sync_sock_size",
     "net.netfilter.nf_conntrack_max",
 ]
+Protocol = Literal["tcp", "udp", "sctp"]
+Scheduler = Literal["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"]
+SchedulerFlag = Literal["sh-port", "sh-fallback", "mh-port", "mh-fallback"]
+Engine = Literal["sip"]
+TunnelType = Literal["ipip", "gue", "gre"]
+Checksum = Literal["none", "csum", "remcsum"]
+Family = Literal["ipv4", "ipv6"]
 
 
 class Value(BaseModel):

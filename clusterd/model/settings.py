@@ -15,6 +15,7 @@ from clusterd.model.scalars import (
     HostWithPrefix4,
     HostWithPrefix6,
     InterfaceName,
+    IpvsTimeout,
     MulticastGroup,
     Name,
     Network,
@@ -117,6 +118,16 @@ class Sync(Value):
     )
 
 
+class Timeouts(Value):
+    """How long IPVS remembers a connection in which nothing happens; what is not said stays as the kernel has it."""
+
+    tcp_s: IpvsTimeout | None = Field(None, description="seconds of a tcp connection; the kernel begins with 900")
+    tcpfin_s: IpvsTimeout | None = Field(
+        None, description="seconds of a tcp connection whose end has begun; the kernel begins with 120"
+    )
+    udp_s: IpvsTimeout | None = Field(None, description="seconds of udp packets; the kernel begins with 300")
+
+
 class Reachability(Value):
     """What a router must reach to take part: the links of the floating addresses always, and these hosts."""
 
@@ -191,6 +202,7 @@ class Settings(Value):
     sync: Sync | None = Field(
         None, description="synchronisation of connections, so that established ones survive a takeover; off without it"
     )
+    timeouts: Timeouts = Field(Timeouts(), description="how long IPVS remembers connections: ipvsadm(8), --set")
     reachability: Reachability = Field(
         Reachability(), description="what a router must reach to claim, and to stay active while another is ready"
     )

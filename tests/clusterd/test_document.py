@@ -178,7 +178,10 @@ def test_a_problem_names_its_line_and_its_path(old: str, new: str, problem: str)
         ("type: tcp, path: /x", "path: unknown key: path belongs to the type http"),
         ("type: http, expect: x", "expect: unknown key: expect belongs to the type send_expect"),
         ("type: http, pth: /x", "pth: unknown key; did you mean path?"),
-        ("type: tcp, pth: /x", "pth: unknown key; known here: interval_s, timeout_s, fall, rise, reentry_s, type"),
+        (
+            "type: tcp, pth: /x",
+            "pth: unknown key; known here: interval_s, timeout_s, fall, rise, port, reentry_s, type",
+        ),
     ],
 )
 def test_of_a_check_only_the_keys_of_its_type_are_suggested(check: str, problem: str) -> None:

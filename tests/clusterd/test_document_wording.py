@@ -38,7 +38,7 @@ def told(data: object) -> list[str]:
         ({"scheduler": "wrrr"}, "scheduler: unknown value 'wrrr'; did you mean wrr?"),
         ({"protocol": 6}, "protocol: unknown value 6; known here: tcp, udp"),
         ({"enabled": "yes"}, "enabled: true or false is expected, not 'yes'"),
-        ({"port": None}, "port: a whole number is expected, not nothing"),
+        ({"port": None}, "port: is missing"),
         ({"port": 80.5}, "port: a whole number is expected, not 80.5"),
         ({"port": [80]}, "port: a whole number is expected, not a list"),
         ({"port": {"a": 80}}, "port: a whole number is expected, not keys with values"),

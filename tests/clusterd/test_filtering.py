@@ -18,8 +18,8 @@ def cluster(settings: dict[str, Any], **virtuals: dict[str, Any]) -> Cluster:
     return from_data({"cluster": settings, "virtuals": every})
 
 
-def table(wanted: Cluster, *marks: Mark) -> Netfilter:
-    (found,) = tables(wanted, floating(wanted), marks)
+def table(wanted: Cluster) -> Netfilter:
+    (found,) = tables(wanted, floating(wanted))
     return found
 
 
@@ -69,7 +69,20 @@ def test_protected_are_the_vips_with_the_ports_that_are_served_and_never_a_gatew
 
 
 def test_the_ports_of_a_firewall_mark_are_open_too() -> None:
-    mark = Mark("tcp", VIP, ((80, 80), (8000, 8010)), 7)
-    found = table(cluster({"protect": True}, web={}), mark)
-    assert found.marks == (mark,)
+    web = {"port": None, "mark": 7, "ports": ["8000-8010", 80], "check": {"type": "tcp"}}
+    found = table(cluster({"protect": True}, web=web))
+    assert found.marks == (Mark("tcp", VIP, ((80, 80), (8000, 8010)), 7),)
+    assert not table(cluster({"protect": True}, web=web | {"enabled": False}, mail={"port": 25})).marks
     assert found.protection.openings == (Opening("tcp", VIP, ((80, 80), (8000, 8010))),)
+
+
+def test_every_port_is_open_where_every_port_is_served() -> None:
+    found = table(cluster({"protect": True}, web={"port": 0, "persistence": {}, "check": {"type": "tcp", "port": 80}}))
+    assert found.protection.openings == (Opening("tcp", VIP, ((1, 65535),)),)
+
+
+def test_an_address_whose_packets_others_mark_is_not_protected() -> None:
+    theirs = {"port": None, "mark": 7, "check": {"type": "tcp", "port": 80}}
+    found = table(cluster({"protect": True}, web={}, theirs=theirs, mail={"address": "1.2.3.5/24", "port": 25}))
+    assert found.protection == Protection((OTHER,), (Opening("tcp", OTHER, ((25, 25),)),))
+    assert found.marks == ()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clusterd import ipvsadm
 from clusterd.errors import ConfigError
-from clusterd.model import Cluster, Persistence, Virtual
+from clusterd.model import Cluster, Persistence, Tunnel, Virtual
 from tests.clusterd.fuzz.targets import sample
 from tests.strategies import SCHEDULERS
 
@@ -35,9 +35,19 @@ def wrong(*lines: str, interface: str | None = "eth0") -> list[str]:
 
 def test_what_ipvsadm_saved_is_a_cluster() -> None:
     cluster = ipvsadm.read(sample("ipvsadm/saved.rules"), "eth0").cluster
-    web, dns, six = cluster.virtuals.values()
-    assert list(cluster.virtuals) == ["198.51.100.10-80", "198.51.100.11-53-udp", "2001-db8-1-80"]
+    web, dns, marked, six, signal = cluster.virtuals.values()
+    assert list(cluster.virtuals) == [
+        "198.51.100.10-80",
+        "198.51.100.11-53-udp",
+        "mark-7",
+        "2001-db8-1-80",
+        "198.51.100.12-80-sctp",
+    ]
     assert [str(each.address) for each in six.servers.values()] == ["2001:db8::2"]
+    assert (marked.mark, marked.address, signal.protocol) == (7, None, "sctp")
+    assert (dns.flags, dns.one_packet) == (("sh-port", "sh-fallback"), True)
+    assert dns.servers["10.20.0.41"].tunnel == Tunnel(type="gue", port=6080)
+    assert (web.servers["10.20.0.2"].upper_threshold, web.servers["10.20.0.2"].lower_threshold) == (100, 50)
     assert (str(web.address), web.interface, web.port, web.protocol) == ("198.51.100.10/32", "eth0", 80, "tcp")
     assert web.persistence is not None
     assert (web.persistence.timeout_s, web.persistence.prefix) == (600, 24)
@@ -88,11 +98,8 @@ def test_a_check_with_tcp_of_something_else_is_told() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("-A -f 5 -s rr", "firewall mark"),
-        ("-A --sctp-service 1.2.3.1:80", "clusterd has tcp and udp"),
-        ("-A -f 5 -6", "firewall mark"),
-        ("-A -t 1.2.3.1:0 -p", "all ports"),
-        ("-A -t 1.2.3.1 -p", "all ports"),
+        ("-A -t 1.2.3.1:0", "is not persistent"),
+        ("-A -t 1.2.3.1", "is not persistent"),
     ],
 )
 def test_a_service_that_clusterd_does_not_have_is_left_out_with_its_servers_and_told(line: str, why: str) -> None:
@@ -104,23 +111,67 @@ def test_a_service_that_clusterd_does_not_have_is_left_out_with_its_servers_and_
 
 
 @pytest.mark.parametrize(
-    ("options", "lost"),
+    ("options", "found"),
     [
-        ("-x 5", "--u-threshold"),
-        ("-y 5", "--l-threshold"),
-        ("-i --tun-type gue --tun-port 6080", "--tun-type"),
-        ("-i --tun-csum", "--tun-csum"),
-        ("-i --tun-remcsum", "--tun-remcsum"),
+        ("-x 5", {"upper_threshold": 5}),
+        ("-x 5 -y 5", {"upper_threshold": 5, "lower_threshold": 5}),
+        ("-i --tun-type gue --tun-port 6080", {"tunnel": Tunnel(type="gue", port=6080)}),
+        ("-i --tun-type gue --tun-port 1 --tun-remcsum", {"tunnel": Tunnel(type="gue", port=1, checksum="remcsum")}),
+        ("-i --tun-type gre --tun-csum", {"tunnel": Tunnel(type="gre", checksum="csum")}),
+        ("-i --tun-type ipip", {"tunnel": None}),
     ],
 )
-def test_an_option_of_a_server_that_is_lost_is_told(options: str, lost: str) -> None:
-    told = warned(WEB, f"-a -t 1.2.3.1:80 -r 10.0.0.1:80 {options}")
-    assert f"line 2: 1.2.3.1:80/10.0.0.1/{lost}: not carried over: clusterd has nothing like it" in told
+def test_limits_and_tunnels_of_a_server_are_carried_over(options: str, found: dict[str, Any]) -> None:
+    server = only(WEB, f"-a -t 1.2.3.1:80 -r 10.0.0.1:80 {options}").servers["10.0.0.1"]
+    assert {key: getattr(server, key) for key in found} == found
 
 
-@pytest.mark.parametrize("option", ["-b sh-port", "-o", "--pe sip"])
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("-s sh -b sh-port", ("sh-port",)),
+        ("-s sh -b flag-1,flag-2", ("sh-fallback", "sh-port")),
+        ("-s mh -b mh-port,mh-fallback", ("mh-port", "mh-fallback")),
+    ],
+)
+def test_flags_of_a_scheduler_are_carried_over(line: str, flags: tuple[str, ...]) -> None:
+    assert only(f"-A -t 1.2.3.1:80 {line}").flags == flags
+
+
+def test_one_packet_scheduling_and_the_persistence_engine_are_carried_over() -> None:
+    voice = only("-A -u 1.2.3.1:5060 -p 60 --pe sip -o")
+    assert voice.persistence is not None
+    assert (voice.persistence.engine, voice.one_packet) == ("sip", True)
+    marked = only("-A -f 5 -s rr -o")
+    assert (marked.one_packet, marked.protocol) == (True, "udp")
+
+
+@pytest.mark.parametrize("option", ["-b sh-port", "-s sh -b sh-port,flag-3", "-o", "--pe sip", "-p 60 --pe sip"])
 def test_an_option_of_a_service_that_is_lost_is_told(option: str) -> None:
     assert len(warned(f"-A -t 1.2.3.1:80 {option}")) == 1
+
+
+def test_services_by_firewall_mark_are_of_a_family_and_checked_where_their_servers_say() -> None:
+    four, six = read("-A -f 5 -s rr -p 60", "-A -f 5 -6 -s rr", interface=None).virtuals.values()
+    assert (four.mark, four.family, four.port, four.address) == (5, None, None, None)
+    assert (six.mark, six.family) == (5, "ipv6")
+    mine = only("-A -f 5", "-a -f 5 -r 10.0.0.1:81 -g", "-a -f 5 -r 10.0.0.2:82 -g")
+    assert (mine.check.port, [each.port for each in mine.servers.values()]) == (81, [None, None])
+    natted = only("-A -f 5", "-a -f 5 -r 10.0.0.1:81 -m")
+    assert (natted.check.port, natted.servers["10.0.0.1"].port) == (None, 81)
+    assert warned("-A -f 5", "-a -f 5 -r 10.0.0.1 -m") == [
+        "line 1: 5: no port says what is checked: 80 stands in, see check/port"
+    ]
+
+
+def test_a_persistent_service_may_take_every_port() -> None:
+    every = only("-A -t 1.2.3.1:0 -p 60", "-a -t 1.2.3.1:0 -r 10.0.0.1:0 -g")
+    assert (every.port, every.servers["10.0.0.1"].port, every.check.port) == (0, None, 80)
+
+
+def test_timeouts_are_carried_over_and_0_leaves_the_kernels() -> None:
+    said = read("--set 600 0 7").settings.timeouts
+    assert (said.tcp_s, said.tcpfin_s, said.udp_s) == (600, None, 7)
 
 
 @pytest.mark.parametrize("options", ["-x 0", "-y 0", "-i --tun-type ipip --tun-nocsum", "-n"])
@@ -128,7 +179,7 @@ def test_an_option_that_asks_for_nothing_is_not_mentioned(options: str) -> None:
     assert warned(WEB, f"-a -t 1.2.3.1:80 -r 10.0.0.1:80 {options}") == []
 
 
-@pytest.mark.parametrize("line", ["--set 1 2 3", "--start-daemon=master --syncid 3", "--stop-daemon backup"])
+@pytest.mark.parametrize("line", ["--start-daemon=master --syncid 3", "--stop-daemon backup"])
 def test_what_is_not_about_services_is_told(line: str) -> None:
     assert len(warned(line)) == 1
 
@@ -176,6 +227,9 @@ def test_without_an_interface_it_is_told_what_to_give() -> None:
         ("-A", "which virtual service: give one of -t, -u and -f"),
         ("-A -t 1.2.3.1:80 -u 1.2.3.1:80", "which virtual service"),
         ("-a -t 1.2.3.1:80 -r 1.2.3.4", "there is no virtual service tcp 1.2.3.1:80 before this line"),
+        ("-A -f 0", "a firewall mark is a number from 1 to 4294967295"),
+        ("--set 1 2", "three timeouts are expected"),
+        ("--set 1 2 x", "a number is expected"),
         ("-A -a -t 1.2.3.1:80", "one command is expected in each line"),
         ("-t 1.2.3.1:80", "one command is expected in each line"),
         ("-D -t 1.2.3.1:80", "only -A and -a can be read"),
@@ -252,5 +306,10 @@ def test_everything_that_ipvsadm_saves_of_a_service_is_there(given: tuple[str, d
             for each in virtual.servers.values()
         ]
         kept = (virtual.persistence.timeout_s, virtual.persistence.prefix) if virtual.persistence else None
-        found[f"{virtual.address.ip}:{virtual.port}"] = (virtual.protocol, virtual.scheduler, kept, servers)
+        found[f"{virtual.address and virtual.address.ip}:{virtual.port}"] = (
+            virtual.protocol,
+            virtual.scheduler,
+            kept,
+            servers,
+        )
     assert found == expected

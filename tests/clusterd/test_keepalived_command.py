@@ -27,7 +27,7 @@ def test_a_file_and_what_it_includes_become_a_document_on_stdout(tmp_path: Path)
     file.write_bytes((CORPUS / "keepalived" / "keepalived.conf").read_bytes())
     ended = imported("keepalived", str(file), "--interface", "eth0")
     assert ended.exit_code == 0
-    assert len(parse(ended.stdout).virtuals) == 10
+    assert len(parse(ended.stdout).virtuals) == 11
     assert f"warning: line 91: {folder}/group.inc:9: virtual_server group SHOP/" in ended.stderr
 
 
@@ -62,7 +62,8 @@ def test_formats_without_interfaces_need_one(source: str, file: Path) -> None:
     assert "give it with --interface" in refused.stderr
     ended = imported(source, str(file), "--interface", "bond0")
     assert ended.exit_code == 0
-    assert {each.interface for each in parse(ended.stdout).virtuals.values()} == {"bond0"}
+    placed = [each for each in parse(ended.stdout).virtuals.values() if each.address]
+    assert {each.interface for each in placed} == {"bond0"}
 
 
 def test_lvs_cf_says_its_interfaces_itself() -> None:

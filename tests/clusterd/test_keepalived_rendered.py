@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from clusterd import ipvsadm, keepalived
-from clusterd.model import Cluster, forwarding
+from clusterd.model import Cluster, Server, Tunnel, Virtual, forwarding
 from renderers.ipvsadm import render as render_ipvsadm
 from renderers.keepalived import render as render_keepalived
 from tests.strategies import clusters
@@ -16,14 +16,26 @@ def services(cluster: Cluster, *, weights: bool = True) -> list[Any]:
     found = []
     for each in cluster.virtuals.values():
         servers = sorted(
-            (str(one.address), one.port or each.port, forwarding(cluster, each, one), one.weight if weights else 0)
+            (
+                *(str(one.address), one.port or each.port or 0, forwarding(cluster, each, one)),
+                *(one.weight if weights else 0, one.upper_threshold, one.lower_threshold),
+                str(_tunnel(cluster, each, one)),
+            )
             for one in each.servers.values()
             if one.enabled
         )
         if each.enabled:
-            kept = (each.persistence.timeout_s, each.persistence.prefix) if each.persistence else None
-            found.append((str(each.address.ip), each.port, each.protocol, each.scheduler, kept, servers))
-    return sorted(found)
+            kept = each.persistence
+            place = (each.mark, each.family) if each.mark else (str(each.address and each.address.ip), each.port)
+            plain = (each.scheduler, sorted(each.flags), each.one_packet, kept)
+            found.append((place, each.protocol, plain, servers))
+    return sorted(found, key=repr)
+
+
+def _tunnel(cluster: Cluster, virtual: Virtual, server: Server) -> Tunnel | None:
+    """Return the tunnel to a server, none where it is the plain one."""
+    said = server.tunnel or virtual.tunnel if forwarding(cluster, virtual, server) == "tunnel" else None
+    return None if said == Tunnel() else said
 
 
 def everything_up(cluster: Cluster) -> Cluster:
@@ -31,7 +43,9 @@ def everything_up(cluster: Cluster) -> Cluster:
     virtuals = {}
     for name, each in cluster.virtuals.items():
         servers = {label: one.model_copy(update={"drain": False}) for label, one in each.servers.items()}
-        virtuals[name] = each.model_copy(update={"servers": servers, "sorry_server": None})
+        nowhere = {"address": None, "interface": None, "ports": (), "protocol": "udp" if each.one_packet else "tcp"}
+        same = {"servers": servers, "sorry_server": None} | (nowhere if each.mark else {})  # a mark says no address
+        virtuals[name] = each.model_copy(update=same)
     return cluster.model_copy(update={"virtuals": virtuals})
 
 
@@ -49,7 +63,6 @@ def test_what_is_rendered_for_keepalived_is_read_back(given: Cluster) -> None:
     read = keepalived.read(render_keepalived(cluster).text, "eth0").cluster
     assert services(read) == [each for each in services(cluster) if each[-1]]  # keepalived refuses one of no server
     for each in read.virtuals.values():
-        before = next(
-            one for one in cluster.virtuals.values() if (one.address.ip, one.port) == (each.address.ip, each.port)
-        )
+        place = (each.address, each.port, each.mark)
+        before = next(one for one in cluster.virtuals.values() if (one.address, one.port, one.mark) == place)
         assert (each.address, each.interface, each.quiesce) == (before.address, before.interface, before.quiesce)

@@ -50,8 +50,10 @@ def test_a_file_as_people_have_it_is_a_cluster() -> None:
         "198.51.100.11-25",
         "198.51.100.12-53-udp",
         "198.51.100.13-4000",
+        "mark-7",
     ]
-    shop, tls, mail, dns, own = cluster.virtuals.values()
+    shop, tls, mail, dns, own, marked = cluster.virtuals.values()
+    assert (marked.mark, marked.port) == (7, None)
     assert [str(each.address) for each in shop.servers.values()] == [f"10.20.0.{n}" for n in (1, 2, 3, 7)]
     assert [each.weight for each in shop.servers.values()] == [5, 5, 5, 1]
     assert (shop.scheduler, shop.quiesce, str(shop.sorry_server)) == ("wlc", True, "127.0.0.1")
@@ -132,11 +134,6 @@ def test_a_directive_that_stands_twice_counts_the_last_time_and_that_is_told() -
     assert "line 3: virtual=1.2.3.1:80/scheduler: stands twice, first in line 2: the last one counts" in warned(
         *file("scheduler=rr", "scheduler=lc")
     )
-
-
-def test_a_virtual_server_that_clusterd_does_not_have_is_told() -> None:
-    (told,) = warned("virtual=5", "\treal=10.0.0.1:0 gate")
-    assert told.startswith("line 1: virtual=5: the virtual server is not carried over: ")
 
 
 @pytest.mark.parametrize("six", ["", "6"])
@@ -266,8 +263,40 @@ def test_what_a_check_does_not_use_is_told() -> None:
     assert [each.split("/")[1].split(":")[0] for each in told] == ["request", "receive", "virtualhost", "httpmethod"]
 
 
-def test_a_port_of_its_own_for_checks_is_told() -> None:
-    assert any("checkport: not carried over" in each for each in warned(*file("checkport=8080")))
+def test_checks_may_have_a_port_of_their_own() -> None:
+    assert web("checkport=8080", REAL).check.port == 8080
+    assert web(REAL).check.port is None
+
+
+def test_a_mark_is_checked_at_the_port_that_its_service_has_unless_another_is_said() -> None:
+    def marked(*lines: str) -> Virtual:
+        (virtual,) = read("virtual=5", *(f"\t{line}" for line in lines), interface=None).cluster.virtuals.values()
+        return virtual
+
+    assert (marked().mark, marked().address, marked().protocol) == (5, None, "tcp")
+    gate = "real=10.0.0.1 gate"
+    assert marked(gate, "service=https").check.port == 443
+    assert marked(gate, "checkport=8080").check.port == 8080
+    assert marked("real=10.0.0.1:81 gate").check.port == 81
+    assert marked("real=10.0.0.1:81 masq").servers["10.0.0.1"].port == 81
+    assert marked(gate).check.port == 80
+    (told,) = [each for each in warned("virtual=5", f"\t{gate}") if "stands in" in each]
+    assert told == "line 1: virtual=5: no port says what is checked: 80 stands in, see check/port"
+
+
+def test_one_packet_scheduling_is_for_udp() -> None:
+    assert web("ops=yes", "protocol=udp").one_packet
+    assert not web("ops=yes").one_packet
+    assert any("ops: not carried over: it is for udp" in each for each in warned(*file("ops=yes")))
+    (marked,) = read("virtual=5", "\tops=yes", "\tprotocol=fwm").cluster.virtuals.values()
+    assert (marked.one_packet, marked.protocol) == (True, "udp")
+
+
+@pytest.mark.parametrize("line", ["virtual=0", "virtual=4294967296"])
+def test_a_mark_is_a_number_from_1_on(line: str) -> None:
+    (told,) = wrong(line)
+    assert "a firewall mark is a number from 1 to 4294967295" in told
+    assert any("fwm is expected" in each for each in wrong("virtual=5", "\tprotocol=tcp"))
 
 
 @pytest.mark.parametrize(
@@ -344,7 +373,7 @@ def test_a_bare_supervised_is_one_that_ldirectord_reads() -> None:
         ("virtual=web:80", "'web' is a name"),
         ("virtual=1.2.3.1", "port expected"),
         ("virtual=1.2.3.1:x", "port expected"),
-        ("virtual=1.2.3.1:0", "must be at least 1"),
+        ("virtual=1.2.3.1:0", "every port needs persistence"),
     ],
 )
 def test_nonsense_is_a_problem_with_its_line(line: str, message: str) -> None:
@@ -417,5 +446,13 @@ def test_everything_that_the_file_says_of_a_virtual_server_is_there(given: tuple
             (str(each.address), each.port or virtual.port, each.forwarding or way, each.weight)
             for each in virtual.servers.values()
         ]
-        found.append((str(virtual.address.ip), virtual.port, virtual.check.timeout_s, virtual.check.fall, servers))
+        found.append(
+            (
+                str(virtual.address and virtual.address.ip),
+                virtual.port,
+                virtual.check.timeout_s,
+                virtual.check.fall,
+                servers,
+            )
+        )
     assert found == expected

@@ -154,7 +154,7 @@ def test_persistence_has_a_time_and_a_granularity() -> None:
         web("persistent = 60", "pmask = 255.255.0.0").persistence
         == web("pmask = 255.255.0.0", "persistent = 60").persistence
     )
-    assert web("persistent = 60").model_dump()["persistence"] == {"timeout_s": 60, "prefix": None}
+    assert web("persistent = 60").model_dump()["persistence"] == {"timeout_s": 60, "prefix": None, "engine": None}
     assert web("persistent = 60", "pmask = 255.255.0.0").model_dump()["persistence"]["prefix"] == 16
     assert web("persistent = 0").persistence is None
 
@@ -177,6 +177,7 @@ def test_timeout_is_the_interval_and_the_time_of_a_check_and_one_result_decides(
         "timeout_s": 7,
         "fall": 1,
         "rise": 1,
+        "port": None,
         "reentry_s": 0,
     }
 
@@ -234,16 +235,28 @@ def test_load_by_rsh_becomes_load_by_ssh_and_that_is_told() -> None:
     ]
 
 
-def test_a_firewall_mark_is_told_and_address_and_port_stay() -> None:
-    text = in_virtual("fwmark = 5")
-    assert warned(text)[0].startswith("line 3: virtual web/fwmark: not carried over")
-    assert list(lvscf.read(text).cluster.virtuals) == ["web"]
+def test_a_firewall_mark_stands_for_the_port_which_says_where_servers_are_checked() -> None:
+    text = in_virtual("fwmark = 5", "server rs1 {", "address = 10.0.0.1", "}")
+    web = lvscf.read(text).cluster.virtuals["web"]
+    assert (web.mark, web.port, str(web.address), web.check.port) == (5, None, "1.2.3.1/32", 81)
+    assert web.servers["rs1"].port is None
+    assert wrong(in_virtual("fwmark = 4294967296"))[0].startswith("line 3: virtual web/fwmark: must be at most")
 
 
-def test_a_virtual_server_of_a_firewall_mark_only_is_left_out_and_told() -> None:
-    reading = lvscf.read("virtual web {\nfwmark = 5\n}")
-    assert not reading.cluster.virtuals
-    assert str(reading.warnings[0]).startswith("line 2: virtual web/fwmark: the virtual server is not carried over")
+def test_a_port_of_a_servers_own_behind_a_mark_is_told() -> None:
+    text = in_virtual("fwmark = 5", "server rs1 {", "address = 10.0.0.1", "port = 8080", "}")
+    (told,) = [each for each in warned(text) if "rs1" in each]
+    assert "rs1/port: not carried over: behind a mark" in told
+
+
+def test_a_virtual_server_may_have_a_firewall_mark_only() -> None:
+    web = lvscf.read("virtual web {\nfwmark = 5\n}").cluster.virtuals["web"]
+    assert (web.mark, web.address, web.interface, web.check.port) == (5, None, None, 80)
+
+
+def test_timeouts_of_ipvs_are_carried_over_and_0_leaves_the_kernels() -> None:
+    timeouts = lvscf.read("tcp_timeout = 600\ntcpfin_timeout = 0\nudp_timeout = 7").cluster.settings.timeouts
+    assert (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s) == (600, None, 7)
 
 
 def test_one_service_twice_is_told_with_the_line_of_the_second() -> None:

@@ -199,7 +199,9 @@ def test_an_impossible_interface_is_told_with_the_line_of_its_address() -> None:
     ("mask", "prefix"), [("255.255.255.0", 24), ("255.255.255.255", 32), ("128.0.0.0", 1), ("0.0.0.0", 32)]
 )
 def test_a_netmask_gives_the_prefix_of_the_vip(mask: str, prefix: int) -> None:
-    assert web(f"vip_nmask = {mask}").address.network.prefixlen == prefix
+    address = web(f"vip_nmask = {mask}").address
+    assert address is not None
+    assert address.network.prefixlen == prefix
 
 
 @pytest.mark.parametrize("mask", ["255.0.255.0", "0.0.0.255", "24", "x"])
