@@ -125,12 +125,11 @@ def test_what_is_taken_away_by_hand_in_etcd_is_claimed_again(cluster: LabCluster
 @pytest.fixture
 def fast(cluster: LabCluster) -> Iterator[None]:
     """Signs of life every 50 ms, as long as a test runs."""
-    for settings in (("interval_ms=50", "misses=3"), ()):
-        words = [f"cluster/heartbeat/fast/{setting}" for setting in settings] or ["cluster/heartbeat/fast="]
-        done = cluster.clusterd("set", *words, "--yes", "--wait=20")
+    for setting in ("{interval_ms: 50, misses: 3}", ""):
+        done = cluster.clusterd("set", f"cluster/heartbeat/fast={setting}", "--yes", "--wait=20")
         assert done.returncode == 0, done.stdout + done.stderr
         wait_for("both are ready", cluster.settled, 60)
-        if settings:
+        if setting:
             yield
 
 
