@@ -50,17 +50,29 @@ def _top_level(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _block(data: Mapping[str, Any], depth: int) -> Iterator[str]:
     for key, value in data.items():
-        start = f"{'  ' * depth}{_flow(key)}:"
+        start = f"{'  ' * depth}{_alone(key)}:"
         if isinstance(value, dict) and value and (depth == 0 or any(isinstance(v, dict) for v in value.values())):
             if len(start) > _WIDTH:
                 raise _Odd
             yield start + "\n"
             yield from _block(value, depth + 1)
             continue
-        line = f"{start} {_flow(value)}\n"
+        line = f"{start} {_alone(value)}\n"
         if len(line) > _WIDTH:
             raise _Odd
         yield line
+
+
+def _alone(value: Any) -> str:
+    """Return what stands in a line of its own, where a colon means nothing before a letter or a digit.
+
+    Without `::` it may look like hours and minutes of YAML 1.1, and is looked at more closely.
+    """
+    if isinstance(value, str) and _IPV6.fullmatch(value):
+        if "::" in value and not value.endswith(":"):
+            return value
+        raise _Odd
+    return _flow(value)
 
 
 def _flow(value: Any) -> str:

@@ -81,3 +81,13 @@ def test_what_is_written_quickly_is_what_libyaml_writes(data: dict[str, Any]) ->
 def test_a_cluster_is_written_as_libyaml_writes_it(given: Cluster) -> None:
     data = given.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     assert document.dump_data(data) == (yaml_writer._thorough(data) if data else "{}\n")
+
+
+def test_an_address_of_ipv6_is_quoted_where_a_colon_has_a_meaning() -> None:
+    virtual = {"address": "2001:db8::1/64", "servers": {"a": {"address": "2001:db8::"}, "b": {"address": "::1"}}}
+    text = document.dump_data({"virtuals": {"web": virtual}})
+    assert text == (
+        "virtuals:\n  web:\n    address: 2001:db8::1/64\n    servers:\n"
+        "      a: {address: '2001:db8::'}\n      b: {address: '::1'}\n"
+    )
+    assert document.parse_yaml(text)[0] == {"virtuals": {"web": virtual}}
