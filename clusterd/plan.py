@@ -44,6 +44,8 @@ def plan(actual: Plane, desired: Plane) -> tuple[Operation, ...]:
     steps: list[_Step] = []
     for key, wanted in desired.items():
         found = actual.get(key)
+        if found is wanted:
+            continue
         if found is None:
             steps.append((_COMING[type(wanted)], Operation(Verb.ADD, wanted)))
         elif found != wanted:
@@ -59,7 +61,8 @@ def _change(found: Item, wanted: Item) -> list[_Step]:
 
 
 def _removals(actual: Plane, desired: Plane) -> list[_Step]:
-    gone = [found for key, found in actual.items() if key not in desired and _goes(found, desired)]
+    unwanted = set(actual).difference(desired)  # without looking at each key from here, where all are wanted
+    gone = [found for key, found in actual.items() if key in unwanted and _goes(found, desired)] if unwanted else []
     ranks = [_EARLY if isinstance(found, SyncDaemon) and _mixes(desired) else _GOING[type(found)] for found in gone]
     return [(rank, Operation(Verb.DELETE, found)) for rank, found in zip(ranks, gone, strict=True)]
 

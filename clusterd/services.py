@@ -1,9 +1,11 @@
 """What IPVS holds on a router, as items of a plane: virtual services, the real servers behind them, and its timeouts.
 
-The words are those of ipvsadm(8); what the kernel makes of them is in linux/ip_vs.h and ip_vs_ctl.c.
+The words are those of ipvsadm(8); what the kernel makes of them is in linux/ip_vs.h and ip_vs_ctl.c. Keys keep
+what they are compared and found by in a form that Python is quick with: a plan looks 30,000 of them up.
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
@@ -24,6 +26,16 @@ class ServiceKey:
     protocol: Protocol
     address: HostAddress
     port: int
+    _identity: Hashable = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_identity", (self.protocol, self.address.packed, self.port))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ServiceKey) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
 
     @property
     def version(self) -> int:
@@ -40,6 +52,10 @@ class MarkKey:
 
     mark: int  # 1 … 4294967295
     version: int = 4  # the family of its packets: 4 or 6; each has marks of its own
+
+    @property
+    def _identity(self) -> Hashable:
+        return self.mark, self.version
 
     def __str__(self) -> str:
         return f"mark {self.mark}" + (" of IPv6" if self.version == 6 else "")
@@ -94,6 +110,16 @@ class DestinationKey:
     service: AnyServiceKey
     address: HostAddress
     port: int
+    _identity: Hashable = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_identity", (self.service._identity, self.address.packed, self.port))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DestinationKey) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
 
     @property
     def mixed(self) -> bool:
