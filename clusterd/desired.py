@@ -32,19 +32,28 @@ from clusterd.plane import (
 )
 from clusterd.services import IPIP, TimeoutName
 from clusterd.sysctls import sysctls
+from clusterd.weights import Pool, Standing
 
 _FRAME_BYTES = 1500  # the kernel's own assumption, whatever the interface has (ip_vs_sync.c, start_sync_thread)
 _HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}  # IP and UDP
 
+_NO_POOLS: Mapping[str, Pool] = {}
+
 ServerId = tuple[str, str]  # names of the virtual server and the real server
 
 
-def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collection[str] = ()) -> dict[Key, Item]:
+def desired(
+    cluster: Cluster,
+    up: Mapping[ServerId, bool],
+    active_groups: Collection[str] = (),
+    pools: Mapping[str, Pool] = _NO_POOLS,
+) -> dict[Key, Item]:
     """Return the plane that this cluster wants on a router that is active in these groups.
 
-    `up` holds the verdicts; a real server without one is not in the pool yet. A server that is down leaves the pool,
-    or stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The
-    sorry server steps in when every enabled server is down or drained.
+    `pools` says by virtual server which weights there are, as `weights` worked them out. Where it says nothing, `up`
+    holds the verdicts; a real server without one is not in the pool yet. A server that is down leaves the pool, or
+    stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The sorry
+    server steps in when every enabled server is down or drained.
     """
     items: list[Item] = [*sysctls(cluster, floating(cluster))]
     items += _timeouts(cluster)
@@ -52,7 +61,7 @@ def desired(cluster: Cluster, up: Mapping[ServerId, bool], active_groups: Collec
     for name, virtual in cluster.virtuals.items():
         if virtual.enabled:
             items.append(_service(virtual))
-            items += _pool(cluster, name, virtual, up)
+            items += _pool(cluster, virtual, pools.get(name) or _plain(name, virtual, up))
     items += floating(cluster, active_groups)
     return plane(*items)
 
@@ -131,8 +140,9 @@ def _tunnel(way: Forwarding, said: model.Tunnel | None) -> Tunnel:
     return Tunnel(said.type, said.port or 0, said.checksum) if said and way == "tunnel" else IPIP
 
 
-def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Iterator[Destination]:
-    none_available = True
+def _plain(name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Pool:
+    """Return the pool that configuration and verdicts alone make."""
+    standings, none_available = {}, True
     for label, server in virtual.servers.items():
         if not server.enabled:
             continue
@@ -140,9 +150,15 @@ def _pool(cluster: Cluster, name: str, virtual: Virtual, up: Mapping[ServerId, b
         none_available = none_available and (server.drain or verdict is False)
         if verdict is None or not (verdict or virtual.quiesce):
             continue
-        weight = server.weight if verdict and not server.drain else 0
-        yield _destination(cluster, virtual, label, weight)
-    if (sorry := sorry_key(virtual)) and none_available:
+        standings[label] = Standing(server.weight if verdict and not server.drain else 0)
+    return Pool(standings, sorry=none_available)
+
+
+def _pool(cluster: Cluster, virtual: Virtual, pool: Pool) -> Iterator[Destination]:
+    for label, standing in pool.standings.items():
+        if standing.weight is not None and label in virtual.servers:
+            yield _destination(cluster, virtual, label, standing.weight)
+    if (sorry := sorry_key(virtual)) and pool.sorry:
         way = virtual.forwarding or cluster.settings.forwarding
         yield Destination(sorry, way, 1, _tunnel(way, virtual.tunnel))
 

@@ -8,6 +8,7 @@ from clusterd.groups import gateways, groups
 from clusterd.model import DEFAULT_GROUP, Cluster, Host, HostWithPrefix, Virtual, family, forwarding
 from clusterd.plane import endpoint
 from clusterd.service_rules import SERVICE_RULES
+from clusterd.verdicts import EXTERNAL
 
 Finding = tuple[str, str]
 
@@ -214,6 +215,21 @@ def _unique_servers(cluster: Cluster) -> Iterator[Finding]:
                 yield path, f"{server.address} is the virtual server's own address"
 
 
+def _quorums(cluster: Cluster) -> Iterator[Finding]:
+    for name, virtual in cluster.virtuals.items():
+        if virtual.hysteresis >= virtual.quorum:
+            yield (
+                f"virtuals/{name}/hysteresis",
+                f"must be less than the quorum ({virtual.quorum}), else the quorum is never lost",
+            )
+
+
+def _observers(cluster: Cluster) -> Iterator[Finding]:
+    for name in cluster.routers:
+        if name.startswith(EXTERNAL):
+            yield f"routers/{name}", f"names that begin with {EXTERNAL} are for external parties' verdicts"
+
+
 def _same_port(cluster: Cluster) -> Iterator[Finding]:
     for name, virtual in cluster.virtuals.items():
         for label, server in virtual.servers.items():
@@ -270,5 +286,7 @@ RULES = (
     _same_port,
     _one_family,
     _possible_prefix,
+    _quorums,
+    _observers,
     *SERVICE_RULES,
 )

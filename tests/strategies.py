@@ -14,6 +14,7 @@ from clusterd.model import (
     Cluster,
     Forwarding,
     HttpCheck,
+    Load,
     Masquerade,
     Notify,
     Reachability,
@@ -168,9 +169,19 @@ def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
         quiesce=st.booleans(),
         sorry_server=addresses("10.6"),
         check=checks().map(lambda check: check.model_dump()),
-        load=st.fixed_dictionaries({"source": st.sampled_from(["none", "ssh", "rup", "ruptime", "agent", "http"])}),
+        load=_keys(
+            {"source": st.sampled_from(["none", "ssh", "rup", "ruptime", "agent", "http"])},
+            controller=st.sampled_from(["smooth", "piranha"]),
+        ),
+        slow_start=_keys({"duration_s": st.floats(0.1, 600)}, curve=st.sampled_from(["linear", "doubling"])),
+        drain_deadline_s=st.floats(1, 3600),
+        quorum=st.integers(2, 100),
+        hysteresis=st.integers(0, 1),
+        fail_open=st.floats(0, 1),
+        verdicts=st.sampled_from(["active", "any", "quorum"]),
+        down_quorum=st.integers(1, 5),
         servers=_servers(),
-    ).map(lambda data: _fitting({"port": 80, **data}))
+    ).map(lambda data: _fitting({"port": 80, "quorum": 2, **data}))
     return _named(st.lists(virtual, max_size=3, unique_by=lambda v: v["address"].split("/")[0]), 3)
 
 
@@ -296,6 +307,9 @@ def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
     return document.from_data(data)
 
 
+_UNSAID = ("slow_start", "drain_deadline_s", "quorum", "hysteresis", "fail_open", "verdicts", "down_quorum")
+
+
 def _sayable(virtual: Virtual) -> Virtual:
     servers = {
         name: each.model_copy(
@@ -324,9 +338,8 @@ def _sayable(virtual: Virtual) -> Virtual:
             "tunnel": None,
             "persistence": kept,
             "scheduler": virtual.scheduler if known else "rr",
-            "load": virtual.load
-            if virtual.load.source not in ("agent", "http")
-            else Virtual.model_fields["load"].default,
+            "load": Load(source="none" if virtual.load.source in ("agent", "http") else virtual.load.source),
+            **{name: Virtual.model_fields[name].default for name in _UNSAID},
             "servers": servers,
         }
     )

@@ -39,6 +39,7 @@ PURE = tuple(
         "election",
         "readiness",
         "health",
+        "verdicts",
         "weights",
         "lvscf",
         "reading",

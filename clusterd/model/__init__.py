@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from clusterd.model.checks import Check, HttpCheck, SendExpectCheck, TcpCheck, Timing
+from clusterd.model.load import Load, SlowStart
 from clusterd.model.scalars import (
     DEFAULT_GROUP,
     AnyPort,
@@ -61,7 +62,7 @@ from clusterd.model.settings import (
     Sync,
     Timeouts,
 )
-from clusterd.model.virtuals import Load, Persistence, Server, Tunnel, Virtual, checked_port, family, port_ranges
+from clusterd.model.virtuals import Persistence, Server, Tunnel, Virtual, checked_port, family, port_ranges
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -111,6 +112,7 @@ __all__ = [
     "Server",
     "Settings",
     "Share",
+    "SlowStart",
     "Sync",
     "TcpCheck",
     "Text",

@@ -6,10 +6,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from clusterd.model.checks import Check, TcpCheck
+from clusterd.model.load import Load, SlowStart
 from clusterd.model.scalars import (
     DEFAULT_GROUP,
     AnyPort,
     Checksum,
+    Count,
     Engine,
     Family,
     Flag,
@@ -24,19 +26,15 @@ from clusterd.model.scalars import (
     Protocol,
     Scheduler,
     SchedulerFlag,
+    Seconds,
+    Share,
     Threshold,
     TunnelType,
     Value,
     Weight,
 )
 
-
-class Load(Value):
-    """Where the load of the real servers is read from. Without one the configured weights apply."""
-
-    source: Literal["none", "ssh", "rup", "ruptime", "agent", "http"] = Field(
-        "none", description="how it is read; none keeps the configured weights"
-    )
+Total = Annotated[int, Field(ge=1, le=1000000, strict=True)]
 
 
 class Persistence(Value):
@@ -156,6 +154,36 @@ class Virtual(Value):
     )
     check: Check = Field(TcpCheck(type="tcp"), description="how its real servers are checked")
     load: Load = Field(Load(), description="where the load of its real servers is read from")
+    slow_start: SlowStart | None = Field(
+        None, description="how a real server that came back gets its weight; at once by default"
+    )
+    drain_deadline_s: Seconds | None = Field(
+        None,
+        description="seconds after which a drained server leaves the pool, sooner when it has no connection; "
+        "it stays at weight 0 by default",
+    )
+    quorum: Total = Field(
+        1,
+        description="sum of the configured weights that must be up, else the sorry server answers",
+        json_schema_extra={"x-unit": "weight"},
+    )
+    hysteresis: Annotated[int, Field(ge=0, le=1000000, strict=True)] = Field(
+        0,
+        description="how far below the quorum the sum must fall, and above it rise, before that changes",
+        json_schema_extra={"x-unit": "weight"},
+    )
+    fail_open: Share = Field(
+        0.5, description="share of its real servers that stay in the pool whatever checks say; 0 takes all out"
+    )
+    verdicts: Literal["active", "any", "quorum"] = Field(
+        "active",
+        description="whose verdicts count: the active router's, up if any router says so, or down if enough say so",
+    )
+    down_quorum: Count = Field(
+        2,
+        description="with verdicts: quorum, how many routers must see a server down (all, where there are fewer)",
+        json_schema_extra={"x-unit": "routers"},
+    )
     servers: Mapping[Name, Server] = Field({}, description="its real servers, by name")
 
 
