@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from clusterd.model import Cluster
 from clusterd.overview import Overview, ServerLine, VirtualLine
+from clusterd.verdicts import EXTERNAL
 
 BY_DEFAULT = "by default"
 UNKNOWN = "who set it is not known while etcd is down"
@@ -12,11 +13,12 @@ UNKNOWN = "who set it is not known while etcd is down"
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One thing that has a say: what it says, why, and since when or by whom."""
+    """One thing that has a say: what it says, why (by whom), and since when (UTC), "" where that is in the reason."""
 
     name: str
     says: str
     why: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +73,28 @@ def _factors(
     yield Factor("server", enabled, origin(f"{there}/enabled"))
     if wanted.drain:
         yield Factor("drain", "weight 0: connections go on, new ones go elsewhere", origin(f"{there}/drain"))
-    yield from _health(server)
+    yield from _health(server, virtual.verdicts)
     if server.state == "down":
         quiesce = "on: it keeps its connections at weight 0" if virtual.quiesce else "off: it leaves the pool"
         yield Factor("quiesce", quiesce, origin(f"{here}/quiesce"))
-    load = virtual.load.source
-    read = "none: static weight" if load == "none" else f"{load}: not read by this version, so a static weight"
-    yield Factor("load", read, origin(f"{here}/load/source"))
+    yield from (Factor(one.name, one.says, one.why, one.since) for one in server.factors)
+    if not any(one.name == "load" for one in server.factors):
+        load = virtual.load.source
+        read = "none: static weight" if load == "none" else f"{load}: no router tells what it reads"
+        yield Factor("load", read, origin(f"{here}/load/source"))
     if line.sorry_server_in_use:
         yield Factor("sorry server", f"{line.sorry_server} answers", "no real server is available")
 
 
-def _health(server: ServerLine) -> Iterator[Factor]:
+def _health(server: ServerLine, policy: str) -> Iterator[Factor]:
     words = {True: "up", False: "down", None: "not readable"}
-    if server.state != "disabled" and not server.observer:
+    if server.state != "disabled" and server.up is None and not server.verdicts:
         yield Factor("health", "unchecked", "no verdict yet: it joins the pool when its first check succeeds")
+    if server.up is not None and not server.observer:
+        yield Factor("health", words[server.up], f"by verdicts: {policy}: {server.detail}")
     for one in sorted(server.verdicts, key=lambda one: one.observer != server.observer):
         counts = "which decides" if one.observer == server.observer else "which does not count here"
+        if not server.observer and not one.observer.startswith(EXTERNAL):
+            counts = "which counts"
         since = f"since {one.since}: " if one.since else ""
         yield Factor("health", words[one.up], f"{since}{one.detail or 'no detail'}, says {one.observer}, {counts}")

@@ -106,6 +106,24 @@ class Keys:
         return f"{self.health_prefix}{virtual}/{server}/{observer}"
 
     @property
+    def load_prefix(self) -> str:
+        """The prefix of what real servers say of themselves."""
+        return self.prefix + "load/"
+
+    def load(self, server: str) -> str:
+        """What one real server's agent says of its load, under the agent's lease: the only key that it writes."""
+        return self.load_prefix + server
+
+    @property
+    def weights_prefix(self) -> str:
+        """The prefix of the weights that follow from more than the configuration."""
+        return self.prefix + "weights/"
+
+    def weights(self, virtual: str, router: str) -> str:
+        """The weights of a virtual server's real servers and every factor, by its active router, under its lease."""
+        return f"{self.weights_prefix}{virtual}/{router}"
+
+    @property
     def peer_key(self) -> str:
         """The secret by which routers know each other's datagrams; made by `clusterd init`."""
         return self.prefix + "peer-key"

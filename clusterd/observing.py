@@ -16,9 +16,11 @@ from clusterd.keys import Keys
 from clusterd.overview import Holder, Observed, Overview
 from clusterd.reports import (
     Pause,
+    PoolReport,
     Switchover,
     VerdictReport,
     pause,
+    pool_report,
     router_report,
     switchover,
     verdict_report,
@@ -44,7 +46,12 @@ class Local(BaseModel):
 async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, int]:
     """Return what there is, and the revision to watch from. Raises the store's errors."""
     snapshot = await store.snapshot(
-        keys.routers_prefix, keys.active_prefix, keys.health_prefix, keys.pause_prefix, keys.switchover_prefix
+        keys.routers_prefix,
+        keys.active_prefix,
+        keys.health_prefix,
+        keys.weights_prefix,
+        keys.pause_prefix,
+        keys.switchover_prefix,
     )
     routers = _named(snapshot, keys.routers_prefix)
     found = Observed(
@@ -52,6 +59,7 @@ async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, 
         leases_s=await _leases_s(store, {name: entry.lease_id for name, entry in routers if entry.lease_id}),
         holders=tuple(holder for holder, _ in holders(snapshot, keys)),
         verdicts=_verdicts(_named(snapshot, keys.health_prefix)),
+        pools=_pools(_named(snapshot, keys.weights_prefix)),
         pauses=pauses(snapshot, keys),
         switchovers=switchovers(snapshot, keys),
         pending=await _pending(store, keys),
@@ -95,6 +103,15 @@ def _verdicts(entries: Sequence[tuple[str, Entry]]) -> dict[ServerId, tuple[Verd
             case virtual, server, observer:
                 told = verdict_report(observer, entry.value)
                 found[(virtual, server)] = (*found.get((virtual, server), ()), told)
+    return found
+
+
+def _pools(entries: Sequence[tuple[str, Entry]]) -> dict[tuple[str, str], PoolReport]:
+    found: dict[tuple[str, str], PoolReport] = {}
+    for name, entry in entries:
+        virtual, _, router = name.partition("/")
+        if report := pool_report(entry.value):
+            found[virtual, router] = report
     return found
 
 

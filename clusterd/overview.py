@@ -11,9 +11,22 @@ from clusterd.desired import ServerId, carried, desired, destination_key, servic
 from clusterd.groups import groups
 from clusterd.model import DEFAULT_GROUP, Cluster, Server, Virtual
 from clusterd.plane import AnyServiceKey, Destination, DestinationKey, Item, Key
-from clusterd.reports import ALL, Pause, Report, RouterReport, Switchover, VerdictReport
+from clusterd.reports import (
+    ALL,
+    FactorReport,
+    Pause,
+    PoolReport,
+    Report,
+    RouterReport,
+    StandingReport,
+    Switchover,
+    VerdictReport,
+)
+from clusterd.verdicts import EXTERNAL, Decision, decision, heard
+from clusterd.weights import Pool, Standing
 
 ETCD = "etcd"
+_PLAIN = PoolReport()
 
 
 class Holder(Report):
@@ -36,6 +49,7 @@ class Observed:
     leases_s: Mapping[str, float] = field(default_factory=dict)
     holders: tuple[Holder, ...] = ()
     verdicts: Mapping[ServerId, tuple[VerdictReport, ...]] = field(default_factory=dict)
+    pools: Mapping[tuple[str, str], PoolReport] = field(default_factory=dict)  # by virtual server and router
     pauses: tuple[Pause, ...] = ()
     switchovers: tuple[Switchover, ...] = ()
     pending: tuple[str, ...] = ()
@@ -65,7 +79,11 @@ class RouterLine(Report):
 
 
 class ServerLine(Report):
-    """One real server. `observer` is the router whose verdict decides; `effective_weight` None: not in the pool."""
+    """One real server. `effective_weight` None: not in the pool.
+
+    `observer` is whose verdict decides, "" where none or more than one does. `factors` is what has a say in the weight
+    beside the configuration and the verdicts.
+    """
 
     name: str
     address: str
@@ -79,6 +97,7 @@ class ServerLine(Report):
     observer: str = ""
     disagreement: bool = False
     verdicts: tuple[VerdictReport, ...] = ()
+    factors: tuple[FactorReport, ...] = ()
     counters: Counters | None = None
 
 
@@ -96,6 +115,7 @@ class VirtualLine(Report):
     sorry_server_in_use: bool
     servers: tuple[ServerLine, ...]
     mark: int | None = None
+    alarms: tuple[str, ...] = ()
     counters: Counters | None = None
 
 
@@ -177,13 +197,14 @@ def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
 
 def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
     judges = _judges(cluster, seen)
-    verdicts = {
-        (name, label): _by(judges[virtual.group], seen.verdicts.get((name, label), ()))
+    decided = {
+        (name, label): _decided(cluster, virtual, judges[virtual.group], seen.verdicts.get((name, label), ()))
         for name, virtual in cluster.virtuals.items()
         for label in virtual.servers
     }
-    up = {server: verdict.up for server, verdict in verdicts.items() if verdict and verdict.up is not None}
-    pool = desired(cluster, up)
+    up = {server: one.up for server, one in decided.items() if one.up is not None}
+    told = {name: seen.pools.get((name, judges[v.group]), _PLAIN) for name, v in cluster.virtuals.items()}
+    pool = desired(cluster, up, pools={name: _pool(report) for name, report in told.items() if report is not _PLAIN})
     for name, virtual in cluster.virtuals.items():
         address, sorry = virtual.sorry_server, sorry_key(virtual)
         ours = {destination_key(virtual, label) for label in virtual.servers}
@@ -199,15 +220,23 @@ def _virtuals(cluster: Cluster, seen: Observed) -> Iterator[VirtualLine]:
             sorry_server=str(address) if address else None,
             sorry_server_in_use=sorry in pool and sorry not in ours,
             servers=tuple(
-                _server(virtual, label, pool, seen, verdicts[name, label], seen.verdicts.get((name, label), ()))
+                _server(
+                    virtual, label, pool, seen, decided[name, label], seen.verdicts.get((name, label), ())
+                ).model_copy(update={"factors": told[name].servers.get(label, StandingReport()).factors})
                 for label in virtual.servers
             ),
+            alarms=told[name].alarms,
             counters=_counted(seen, service_key(virtual)),
         )
 
 
-def _by(observer: str, reports: tuple[VerdictReport, ...]) -> VerdictReport | None:
-    return next((report for report in reports if report.observer == observer), None)
+def _pool(report: PoolReport) -> Pool:
+    return Pool({label: Standing(one.weight) for label, one in report.servers.items()}, report.sorry)
+
+
+def _decided(cluster: Cluster, virtual: Virtual, judge: str, reports: tuple[VerdictReport, ...]) -> Decision:
+    """Return what counts at the router that decides. Without one nothing does."""
+    return decision(virtual, heard(cluster, reports, judge), judge, judge) if judge else Decision(None)
 
 
 def _server(
@@ -215,23 +244,24 @@ def _server(
     label: str,
     pool: Mapping[Key, Item],
     seen: Observed,
-    verdict: VerdictReport | None,
+    decided: Decision,
     reports: tuple[VerdictReport, ...],
 ) -> ServerLine:
     server, key = virtual.servers[label], destination_key(virtual, label)
     item = pool.get(key)
-    told = {report.up for report in reports if report.up is not None}
+    told = {report.up for report in reports if report.up is not None and not report.observer.startswith(EXTERNAL)}
+    agreeing = [one for one in reports if one.up == decided.up and one.observer == (decided.by or one.observer)]
     return ServerLine(
         name=label,
         address=str(server.address),
         port=key.port,
         weight=server.weight,
         effective_weight=item.weight if isinstance(item, Destination) else None,
-        state=_state(virtual, server, verdict.up if verdict else None),
-        up=verdict.up if verdict else None,
-        since=verdict.since if verdict else "",
-        detail=verdict.detail if verdict else "",
-        observer=verdict.observer if verdict else "",
+        state=_state(virtual, server, decided.up),
+        up=decided.up,
+        since=max((one.since for one in agreeing), default="") if decided.up is not None else "",
+        detail=decided.why,
+        observer=decided.by,
         disagreement=len(told) > 1,
         verdicts=reports,
         counters=_counted(seen, key),
@@ -279,6 +309,7 @@ def _alarms(
         if virtual.enabled and not any(server.effective_weight for server in virtual.servers):
             instead = ": its sorry server answers" if virtual.sorry_server_in_use else ""
             yield f"virtual server {virtual.name} has no real server in its pool{instead}"
+        yield from (f"virtual server {virtual.name}: {alarm}" for alarm in virtual.alarms)
         for server in virtual.servers:
             if server.disagreement and server.state != "disabled":
                 yield f"routers disagree on {virtual.name}/{server.name}: {_told(server.verdicts)}"

@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from clusterd.weights.values import Reading
 
 ALL = "all"  # whose pause is that of every router
 ORDER_S = 30  # how long an order to hand over is good for
@@ -50,6 +52,30 @@ class VerdictReport(Report):
     up: bool | None = None
     since: str = ""
     detail: str = ""
+
+
+class FactorReport(Report):
+    """One thing that has a say in a real server's weight."""
+
+    name: str
+    says: str = ""
+    why: str = ""
+    since: str = ""
+
+
+class StandingReport(Report):
+    """A real server's weight (None: not in the pool), and what made it so."""
+
+    weight: int | None = None
+    factors: tuple[FactorReport, ...] = ()
+
+
+class PoolReport(Report):
+    """What a router makes of a virtual server's real servers, where that is more than configuration and verdicts."""
+
+    servers: Mapping[str, StandingReport] = {}
+    sorry: bool = False
+    alarms: tuple[str, ...] = ()
 
 
 class Pause(Report):
@@ -113,6 +139,30 @@ def verdict_report(observer: str, value: bytes) -> VerdictReport:
     """Return what an observer found."""
     data = _data(value)
     return VerdictReport(observer=observer, **_flags(data, "up"), **_texts(data, "since", "detail"))
+
+
+def pool_report(value: bytes) -> PoolReport | None:
+    """Return what a router makes of a virtual server; None where that cannot be read."""
+    try:
+        return PoolReport.model_validate(_data(value))
+    except ValidationError:
+        return None
+
+
+def agent_reading(value: bytes) -> Reading | None:
+    """Return what an agent says of its real server, which counts as long as it is there; None where it says nothing."""
+    data = _data(value)
+    load, cores, drain = data.get("load"), data.get("cores"), data.get("drain") is True
+    known = float(load) if isinstance(load, int | float) and 0 <= load < float("inf") else None
+    if known is None and not drain:
+        return None
+    why = _texts(data, "why").get("why", "")
+    return Reading(
+        at_s=None,
+        load=known,
+        cores=cores if type(cores) is int and cores > 0 else 1,
+        drain=f"its agent asks for it: {why or 'no reason given'}" if drain else "",
+    )
 
 
 def pause(router: str, value: bytes) -> Pause:

@@ -10,7 +10,7 @@ that is over it takes the others' word for those servers, claims last, and makes
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from clusterd.model import Virtual
+from clusterd.model import Cluster, Virtual
 from clusterd.reports import VerdictReport
 
 EXTERNAL = "external-"
@@ -25,6 +25,15 @@ class Decision:
     why: str = ""
     by: str = ""  # the observer whose word it is, where it is one's
     forced: bool = False
+
+
+def heard(cluster: Cluster, reports: Iterable[VerdictReport], me: str) -> list[VerdictReport]:
+    """Return what those say who have a say at `me`: itself, the configured routers, and external parties."""
+    return [
+        report
+        for report in reports
+        if report.observer in cluster.routers or report.observer == me or report.observer.startswith(EXTERNAL)
+    ]
 
 
 def decision(

@@ -142,6 +142,18 @@ async def values(store: Store, prefix: str, put: Callable[[Mapping[str, bytes]],
     await follow(store, prefix, listed, changed)
 
 
+async def changes(store: Store, prefix: str, put: Callable[[Mapping[str, bytes | None], bool], None]) -> None:
+    """Tell what changes below a prefix, by name, None: it went; and at times all that there is, which `True` says."""
+
+    async def listed(snapshot: Snapshot) -> None:
+        put({entry.key.removeprefix(prefix): entry.value for entry in snapshot.entries}, True)
+
+    async def changed(batch: Batch) -> None:
+        put({e.key.removeprefix(prefix): None if isinstance(e, Deleted) else e.value for e in batch.changes}, False)
+
+    await follow(store, prefix, listed, changed)
+
+
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
     """Tell what is committed, at every commit; None where there is nothing, an error where it cannot be read."""
 

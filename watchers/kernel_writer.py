@@ -11,10 +11,25 @@ from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
+from clusterd.counters import Counters
 from clusterd.dataplane.contract import DataPlane
+from clusterd.errors import ApplyError
 from clusterd.plan import plan
-from clusterd.plane import Address, AddressKey, Failure, HostAddress, Notice, Operation, Plane, Scope, Sysctl, applied
+from clusterd.plane import (
+    Address,
+    AddressKey,
+    Failure,
+    HostAddress,
+    Key,
+    Notice,
+    Operation,
+    Plane,
+    Scope,
+    Sysctl,
+    applied,
+)
 
+Counting = Callable[[Scope], Mapping[Key, Counters]]
 SLICE = 500  # operations between two chances for others
 _T = TypeVar("_T")
 
@@ -54,11 +69,17 @@ class Deadlines:
 class KernelWriter:
     """Runs a data plane in a thread of its own. `make` is called in that thread.
 
-    `keep` is told, in that thread, which kernel settings are about to change, and what they are until then.
+    `keep` is told, in that thread, which kernel settings are about to change, and what they are until then. `counters`
+    reads what IPVS counted, on a socket of its own.
     """
 
-    def __init__(self, make: Callable[[], DataPlane], keep: Callable[[Sequence[Sysctl]], None] | None = None) -> None:
-        self._keep = keep
+    def __init__(
+        self,
+        make: Callable[[], DataPlane],
+        keep: Callable[[Sequence[Sysctl]], None] | None = None,
+        counters: Counting = lambda _: {},
+    ) -> None:
+        self._keep, self._counters = keep, counters
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._make = make
         self._plane: DataPlane | None = None
@@ -93,6 +114,13 @@ class KernelWriter:
         actual = await self._run(lambda: self._opened.read(scope))
         self._known = (scope, actual)
         return actual
+
+    async def count(self, scope: Scope) -> Mapping[Key, Counters]:
+        """Return what IPVS counted of what is ours; nothing, where that cannot be read."""
+        try:
+            return await asyncio.to_thread(self._counters, scope)
+        except (ApplyError, OSError):
+            return {}
 
     async def converge(self, wanted: Plane, scope: Scope, deadlines: Deadlines, look: bool) -> Convergence:
         """Make the kernel what is wanted within the scope. Raises ApplyError.

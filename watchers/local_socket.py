@@ -21,8 +21,10 @@ from clusterd.health import Verdict
 from clusterd.observing import Local
 from clusterd.overview import Holder, Observed, overview
 from clusterd.plane import Key, Scope
-from clusterd.reports import encoded, router_report, verdict_report
+from clusterd.reports import PoolReport, encoded, pool_report, router_report, verdict_report
+from clusterd.weights import Pool
 from watchers.last_good import LastGood
+from watchers.pools import published
 from watchers.prober_messages import Identity
 from watchers.publisher import told
 from watchers.status import Status
@@ -47,6 +49,7 @@ class Sight:
     until_s: float
     heard_s: float
     verdicts: Mapping[Identity, Verdict]
+    pools: Mapping[str, Pool]
 
 
 def answer(sight: Sight, count: Callable[[Scope], Mapping[Key, Counters]]) -> bytes:
@@ -62,6 +65,7 @@ def answer(sight: Sight, count: Callable[[Scope], Mapping[Key, Counters]]) -> by
         leases_s={me: round(left_s, 1)} if 0 < left_s < float("inf") else {},
         holders=tuple(Holder(group=group, router=me, token=token) for group, token in sight.tokens.items()),
         verdicts={who: (verdict_report(me, encoded(told(verdict))),) for who, verdict in sight.verdicts.items()},
+        pools=_pools(sight),
         counters=counters,
         counted_by=me,
         told_by=f"router {me}",
@@ -70,6 +74,13 @@ def answer(sight: Sight, count: Callable[[Scope], Mapping[Key, Counters]]) -> by
     silent_s = round(now_s - sight.heard_s, 1)
     local = Local(router=me, overview=view, objects=document.objects(good.cluster), silent_s=silent_s)
     return local.model_dump_json().encode() + b"\n"
+
+
+def _pools(sight: Sight) -> dict[tuple[str, str], PoolReport]:
+    """Return what this router makes of the virtual servers: what it would tell etcd if it were active everywhere."""
+    now_s = boottime_s()
+    reports = {name: pool_report(encoded(published(pool, now_s))) for name, pool in sight.pools.items() if pool.notable}
+    return {(name, sight.router): report for name, report in reports.items() if report}
 
 
 class LocalSocket:

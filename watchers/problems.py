@@ -18,6 +18,10 @@ class Problems:
                 log.warning("%s", problem)
         self._now[what] = problems
 
+    def has(self, what: str) -> bool:
+        """Return whether something is wrong there now."""
+        return bool(self._now.get(what))
+
     def all(self) -> tuple[str, ...]:
         """Return everything that is wrong."""
         return tuple(problem for problems in self._now.values() for problem in problems)

@@ -41,14 +41,16 @@ from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
 from watchers.local_socket import Sight
+from watchers.opinions import Opinions
 from watchers.prober_link import ProberLink
 from watchers.prober_messages import Identity, Report, targets, trusted
 from watchers.problems import Problems
 from watchers.publisher import Publisher
 from watchers.reachability import Reachability
-from watchers.status import Status, notices, shares
+from watchers.status import Status, shares
 from watchers.tasks import Tasks
 from watchers.undoer import Undoer
+from watchers.weighing import Around, Weighing
 
 log = logging.getLogger("clusterd.router")
 
@@ -104,6 +106,9 @@ class Router:
         self._applied = AppliedTimes(store, keys, name)
         self._heard_s = boottime_s()  # when etcd answered last
         self._prober = ProberLink(self._events.put_nowait)
+        self._opinions = Opinions(name, self._happened.record, self._problems)
+        around = Around(self._holder, self._silent, lambda: self._elections.active, writer.count)
+        self._weighing = Weighing(name, store, keys, around, self._opinions, self._kernel.changed)
 
     def stop(self) -> None:
         """Hand over and end."""
@@ -140,6 +145,7 @@ class Router:
         self._tasks.supervise("pending commits", self._undoer.watch)
         self._tasks.supervise("undoing", self._undoer.run)
         self._tasks.supervise("making way", self._isolation.run)
+        self._weighing.run(self._tasks)
         self._tasks.supervise("clock", self._clock)
         self._tasks.supervise("decisions", self._decide)
 
@@ -171,7 +177,7 @@ class Router:
             case Report():
                 server = f"{event.virtual}/{event.server}"
                 log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail)
-                self._kernel.changed()
+                self._weighing.learned(event.identity, event.verdict)
                 self._publish_health()
             case _Settled():
                 self._settled()
@@ -181,6 +187,7 @@ class Router:
                 self._look_whether_ready()
                 self._tell_what_is_clear()
                 self._elections.take(event)
+                self._weighing.tick()
                 self._kernel.tick()
                 self._reachability.tick(boottime_s())
             case election.LeaseSeen():
@@ -249,14 +256,24 @@ class Router:
                 self._kernel.noticed(notice)
 
     def _missing(self) -> tuple[str, ...]:
-        return self._reachability.missing(boottime_s())
+        return self._reachability.missing(boottime_s()) + self._opinions.fault(boottime_s())
 
     def _tokens(self) -> dict[str, int]:
         return {group: self._elections.states[group].token for group in self._elections.active}
 
     def _others(self) -> list[str]:
+        """Return who could take over, those first that see real servers which this one does not."""
         routers = self._followed.cluster.routers if self._followed else {}
-        return sorted((name for name in routers if name != self._name), key=lambda name: -routers[name].priority)
+        better = self._opinions.better() if self._opinions.faulty else []
+        others = [name for name in routers if name != self._name]
+        return sorted(others, key=lambda name: (name not in better, -routers[name].priority))
+
+    def _holder(self, group: str) -> str:
+        state = self._elections.states.get(group)
+        return self._name if state and state.acting else (state.holder or "") if state else ""
+
+    def _silent(self) -> bool:
+        return boottime_s() > self._heard_s + self._following.settings.heartbeat.deadtime_s
 
     # --- the elections --------------------------------------------------------------------------------------------
 
@@ -295,6 +312,7 @@ class Router:
         wanted = targets(cluster, {} if self._followed else await self._trusted(cluster))
         await self._prober.watch(wanted)
         self._checked, self._followed = len(wanted), good
+        self._weighing.configure(cluster, self._prober.verdicts)
         for group in self._elections.active & set(groups(cluster)):
             self._take_over(group)
         around = cluster.settings.reachability
@@ -307,7 +325,6 @@ class Router:
             self._problems.about("peers", f"the peer channel's port cannot be used: {error}")
         unknown = f"the configuration has no router {self._name}: this one never claims"
         self._problems.about("name", *([] if self._name in cluster.routers else [unknown]))
-        self._problems.about("notices", *notices(cluster))
         self._publish_health()
 
     async def _trusted(self, cluster: Cluster) -> dict[Identity, Verdict]:
@@ -324,8 +341,7 @@ class Router:
         if not self._followed:
             return None
         cluster = self._followed.cluster
-        up = {identity: verdict.up for identity, verdict in self._prober.verdicts.items()}
-        plane = wish.desired(cluster, up, self._elections.active)
+        plane = wish.desired(cluster, {}, self._elections.active, self._weighing.pools)
         plane |= wish.sync_daemons(cluster, self._kernel.carrying)
         owners = {address.key: group for address, group in wish.carried(cluster).items()}
         return Wanted(self._followed.number, plane, wish.scope(cluster), owners)
@@ -358,11 +374,13 @@ class Router:
             until_s=max(map(self._elections.active_until, active), default=float("-inf")),
             heard_s=self._heard_s,
             verdicts=dict(self._prober.verdicts),
+            pools=dict(self._weighing.pools),
         )
 
     def _publish(self) -> None:
         fields = self._status().fields()
         self._publisher.want("status", {self._keys.router(self._name): encoded(fields)})
+        self._publisher.want("weights", self._weighing.keys())
         self._publisher.under(self._elections.own.lease_id)
 
     def _publish_health(self) -> None:

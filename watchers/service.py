@@ -84,9 +84,8 @@ async def _serve(read: Settings) -> None:
         lease=read.run_dir / f"{read.cluster}.lease",
         lvs_cf=read.lvs_cf,
     )
-    router = Router(
-        read.router, store, Keys(read.cluster), KernelWriter(Kernel, FormerSettings(_former(read)).keep), places
-    )
+    writer = KernelWriter(Kernel, FormerSettings(_former(read)).keep, counters)
+    router = Router(read.router, store, Keys(read.cluster), writer, places)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clusterd.election import State
-from clusterd.model import Cluster
 from clusterd.plane import Failure, Operation
 
 _MOST = 10
@@ -55,12 +54,3 @@ def kernel_problems(failures: Iterable[Failure], left: Iterable[Operation]) -> t
     told = refused or [f"the kernel is not yet as wanted: {operation}" for operation in left]
     more = [f"and {len(told) - _MOST} more"] if len(told) > _MOST else []
     return tuple(told[:_MOST] + more)
-
-
-def notices(cluster: Cluster) -> tuple[str, ...]:
-    """Return what the configuration asks for and this version does not do yet."""
-    return tuple(
-        f"virtuals/{name}: load from {virtual.load.source} is not read by this version, the configured weights apply"
-        for name, virtual in cluster.virtuals.items()
-        if virtual.load.source != "none"
-    )

@@ -13,7 +13,7 @@ from clusterd.commands.places import steps
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, wrong
 from clusterd.errors import StoreUnavailable
-from clusterd.explanation import Explanation, explanations
+from clusterd.explanation import Explanation, Factor, explanations
 from clusterd.history import Record
 from clusterd.keys import Keys
 from clusterd.model import Cluster
@@ -104,9 +104,13 @@ def _show(session: Session, found: list[Explanation]) -> None:
     for one in found:
         parts += [Cell("")] if parts else []
         parts.append(Cell(f"{one.virtual}/{one.server} ({one.address}): {_result(one)}", "bold"))
-        rows = [[f"  {factor.name}", factor.says, factor.why] for factor in one.factors]
+        rows = [[f"  {factor.name}", factor.says, _why(factor)] for factor in one.factors]
         parts.append(Rows(("  FACTOR", "SAYS", "WHY"), rows))
     show(parts or [Cell("it has no real servers")])
+
+
+def _why(factor: Factor) -> str:
+    return f"since {factor.since}: {factor.why}" if factor.since else factor.why
 
 
 def _result(one: Explanation) -> str:

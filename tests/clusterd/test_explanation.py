@@ -5,6 +5,7 @@ from dataclasses import replace
 from clusterd import document
 from clusterd.explanation import Explanation, Factor, explanations
 from clusterd.overview import Observed, overview
+from clusterd.reports import encoded, pool_report
 from tests.clusterd.test_overview import DOCUMENT, SEEN, judged, said
 
 NONE: dict[str, str] = {}
@@ -64,7 +65,7 @@ def test_an_unchecked_server_waits_for_its_first_check() -> None:
 
 def test_a_verdict_without_a_time_or_a_detail_says_so() -> None:
     seen = replace(SEEN, verdicts={("web", "rs1"): (said(None, detail="").model_copy(update={"since": ""}),)})
-    assert factors(told(seen)["rs1"])["health"] == ("not readable", "no detail, says r1, which decides")
+    assert factors(told(seen)["rs1"])["health"] == ("not readable", "no detail, says r1, which counts")
 
 
 def test_what_is_disabled_says_so() -> None:
@@ -76,11 +77,34 @@ def test_what_is_disabled_says_so() -> None:
     assert off.weight is None
 
 
-def test_a_load_source_that_is_not_read_is_told() -> None:
+def test_a_load_source_of_which_no_router_tells_is_told() -> None:
     rs1 = told(text=DOCUMENT.replace("    port: 80\n", "    port: 80\n    load: {source: ssh}\n"))["rs1"]
-    assert factors(rs1)["load"][0] == "ssh: not read by this version, so a static weight"
+    assert factors(rs1)["load"][0] == "ssh: no router tells what it reads"
 
 
 def test_where_the_history_cannot_be_asked_nothing_is_said_to_be_a_default() -> None:
     rs1 = told(origins=None)["rs1"]
     assert factors(rs1)["configured"] == ("weight 2", "who set it is not known while etcd is down")
+
+
+def test_what_the_active_router_made_of_the_weight_is_told_with_reason_and_time() -> None:
+    why = {"name": "load", "says": "agent: × 0.5", "why": "load 3.00 per processor", "since": "2026-01-31T10:00:00Z"}
+    value = encoded({"servers": {"rs1": {"weight": 100, "factors": [why]}, "rs2": {"weight": 100}}})
+    report = pool_report(value)
+    assert report is not None
+    rs1 = told(replace(SEEN, pools={("web", "r1"): report}))["rs1"]
+    assert (rs1.weight, rs1.share) == (100, 0.5)
+    assert [factor for factor in rs1.factors if factor.name == "load"] == [Factor(**why)]
+
+
+def test_verdicts_that_count_together_are_told_as_one_decision() -> None:
+    text = DOCUMENT.replace("    port: 80\n", "    port: 80\n    verdicts: any\n")
+    seen = judged(rs1=(said(False), said(True, "r2"), said(True, "external-ops")))
+    health = [(one.says, one.why) for one in told(seen, text)["rs1"].factors if one.name == "health"]
+    since = "since 2026-01-31T10:00:00Z: it was asked, says"
+    assert health == [
+        ("up", "by verdicts: any: r2 sees it up"),
+        ("down", f"{since} r1, which counts"),
+        ("up", f"{since} r2, which counts"),
+        ("up", f"{since} external-ops, which does not count here"),
+    ]

@@ -9,7 +9,7 @@ from clusterd.desired import destination_key, service_key
 from clusterd.model import Cluster
 from clusterd.overview import Holder, Observed, Overview, ServerLine, overview, with_counters
 from clusterd.plane import Key
-from clusterd.reports import Pause, RouterReport, VerdictReport
+from clusterd.reports import Pause, PoolReport, RouterReport, StandingReport, VerdictReport
 
 DOCUMENT = """\
 routers:
@@ -180,3 +180,22 @@ def test_counters_come_with_an_overview_or_from_another_one() -> None:
 def test_an_overview_goes_through_json_unchanged() -> None:
     view = look(replace(SEEN, pauses=(Pause(router="all"),), counters={}, counted_by="r1"))
     assert Overview.model_validate_json(view.model_dump_json()) == view
+
+
+def test_the_weights_that_the_active_router_tells_are_the_effective_ones() -> None:
+    report = PoolReport(servers={"rs1": StandingReport(weight=150)}, sorry=True, alarms=("fail open: rs1",))
+    other = PoolReport(servers={"rs1": StandingReport(weight=7)})
+    view = look(replace(SEEN, pools={("web", "r1"): report, ("web", "r2"): other}))
+    assert {name: one.effective_weight for name, one in servers(view).items()} == {"rs1": 150, "rs2": None}
+    assert view.virtuals[0].sorry_server_in_use
+    assert view.alarms == ("virtual server web: fail open: rs1",)
+
+
+def test_a_server_that_an_external_party_forces_down_is_down_and_no_disagreement() -> None:
+    rs1 = servers(look(judged(rs1=(said(True), said(False, "external-ops")))))["rs1"]
+    assert (rs1.state, rs1.effective_weight, rs1.observer, rs1.disagreement) == ("down", None, "external-ops", False)
+
+
+def test_a_router_that_is_not_configured_has_no_say() -> None:
+    some = changed("    port: 80\n", "    port: 80\n    verdicts: any\n")
+    assert servers(look(judged(rs1=(said(False), said(True, "stranger"))), some))["rs1"].state == "down"

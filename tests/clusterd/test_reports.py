@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd import reports
+from clusterd.reports import PoolReport, StandingReport, agent_reading, pool_report
+from clusterd.weights import Reading
 
 FULL = {
     "role": "active",
@@ -85,3 +87,20 @@ def test_values_are_one_line_that_etcdctl_shows_as_it_is() -> None:
 def test_whatever_is_there_can_be_read(value: bytes) -> None:
     reports.router_report(value)
     reports.event("x", value)
+
+
+def test_weights_that_cannot_be_read_are_unknown() -> None:
+    told = pool_report(b'{"servers": {"rs1": {"weight": 3, "more": 1}}, "sorry": true}')
+    assert told == PoolReport(servers={"rs1": StandingReport(weight=3)}, sorry=True)
+    assert pool_report(b'{"servers": 7}') is None
+    assert pool_report(b"x") == PoolReport()
+
+
+def test_an_agent_says_its_load_or_that_it_wants_no_more_connections() -> None:
+    assert agent_reading(b'{"load": 1.5, "cores": 4}') == Reading(None, 1.5, 4)
+    assert agent_reading(b'{"load": 2, "cores": 0, "drain": "yes"}') == Reading(None, 2.0)
+    asked = Reading(None, drain="its agent asks for it: reboot")
+    assert agent_reading(b'{"load": -1, "drain": true, "why": "reboot"}') == asked
+    assert agent_reading(b'{"drain": true}') == Reading(None, drain="its agent asks for it: no reason given")
+    for nothing in (b"{}", b"x", b'{"load": "1"}', b'{"load": 1e999}'):
+        assert agent_reading(nothing) is None

@@ -280,6 +280,9 @@ def test_a_network_leaves_under_no_single_routers_address() -> None:
     rules = [{"source": "10.0.0.0/24", "interface": "eth0", "address": "1.2.3.2"}]
     assert broken(routers={"a": {"public": "1.2.3.2"}}, cluster={"masquerade": rules}) == [
         "cluster/masquerade/0/address: 1.2.3.2 is routers/a/public, which others have not: name a VIP, or leave it out"
+    ]
+
+
 def test_a_quorum_can_be_lost() -> None:
     assert broken({"web": {"quorum": 3, "hysteresis": 2}, "ftp": {"port": 21, "hysteresis": 1}}) == [
         "virtuals/ftp/hysteresis: must be less than the quorum (1), else the quorum is never lost"

@@ -21,6 +21,7 @@ from clusterd.keys import Keys
 from clusterd.observing import Local, local
 from clusterd.plane import Key, Scope
 from clusterd.store.memory import MemoryStore
+from clusterd.weights import Pool, Standing
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.examples import manual
 from watchers.kernel_writer import KernelWriter
@@ -58,6 +59,7 @@ def sight(**changes: object) -> Sight:
             ("web", "rs1"): Verdict(True, 1_769_853_600.0, "status 200"),
             ("web", "rs2"): Verdict(False, 1_769_853_600.0, "refused"),
         },
+        pools={"web": Pool({"rs1": Standing(2), "rs2": Standing(None)})},
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 

@@ -251,8 +251,26 @@ async def test_an_address_that_another_host_claims_is_announced_at_once_and_that
     assert status["problems"] == ["another host (02:00:00:00:00:99) claims 10.9.8.1 on wan"]
 
 
-async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig) -> None:
+async def test_the_last_server_stays_when_it_stops_and_the_router_says_why(rig: Rig) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    rig.web.close()
+    key = KEYS.weights("web", "r1")
+    async with asyncio.timeout(5):
+        while not (entry := await rig.store.get(key)):
+            await asyncio.sleep(0.02)
+    told = json.loads(entry.value)
+    assert told["alarms"] == ["fail open: rs1 stay in the pool although their checks fail"]
+    assert [(f["name"], told["servers"]["rs1"]["weight"]) for f in told["servers"]["rs1"]["factors"]] == [
+        ("fail open", 2)
+    ]
+    assert rig.items(Destination)
+    await rig.stop()
+
+
+async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port).replace("    servers:", "    fail_open: 0\n    servers:"))
     rig.start()
     await rig.serving()
     rig.web.close()

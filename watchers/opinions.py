@@ -1,0 +1,140 @@
+"""What this router and all other observers say of the real servers, and what follows when they do not agree.
+
+It decides by pure functions (`clusterd.verdicts`) and keeps what they need: the verdicts of this router's own prober,
+the others' health keys, and since when somebody sees up what this router sees down.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from clusterd.health import Verdict
+from clusterd.model import Cluster
+from clusterd.reports import VerdictReport, verdict_report
+from clusterd.verdicts import Decision, contradicted, decision, disagreement, heard, own_fault
+from watchers.prober_messages import Identity
+from watchers.problems import Problems
+
+
+class Opinions:
+    """The opinions as the router `me` knows them. `record` takes the kind of an event and a sentence."""
+
+    def __init__(self, me: str, record: Callable[[str, str], None], problems: Problems) -> None:
+        self._me, self._record, self._problems = me, record, problems
+        self._cluster = Cluster()
+        self._own: dict[Identity, VerdictReport] = {}
+        self._others: dict[Identity, dict[str, VerdictReport]] = {}
+        self._contradicted: dict[Identity, float] = {}
+        self._told: set[Identity] = set()
+        self._faulty_since_s: float | None = None
+        self._settle_s = 0.0
+        self._deaf = False
+
+    def configure(self, cluster: Cluster, own: Mapping[Identity, Verdict], now_s: float) -> None:
+        """Take what is followed from now on, and the own verdicts on it."""
+        self._cluster = cluster
+        self._own = {identity: reported(self._me, verdict) for identity, verdict in own.items()}
+        checks = [each.check for each in cluster.virtuals.values()]
+        self._settle_s = max((check.fall * check.interval_s + check.timeout_s for check in checks), default=0.0)
+        self._contradicted = {one: since for one, since in self._contradicted.items() if one in self._own}
+        self._note(self._own, now_s)
+
+    def learned(self, identity: Identity, verdict: Verdict, now_s: float) -> None:
+        """Take in a verdict of the own prober."""
+        self._own[identity] = reported(self._me, verdict)
+        self._note([identity], now_s)
+
+    def heard(self, news: Mapping[str, bytes | None], whole: bool, now_s: float) -> set[Identity]:
+        """Take in health keys by their names below the prefix, None: gone, and return whom they are about.
+
+        `whole` says that there are no others.
+        """
+        about: set[Identity] = set(self._others) if whole else set()
+        if whole:
+            self._others = {}
+        for name, value in news.items():
+            virtual, _, rest = name.partition("/")
+            server, _, observer = rest.partition("/")
+            if not observer or observer == self._me:
+                continue
+            about.add((virtual, server))
+            voices = self._others.setdefault((virtual, server), {})
+            if value is None:
+                voices.pop(observer, None)
+            else:
+                voices[observer] = verdict_report(observer, value)
+        self._note(about, now_s)
+        return about
+
+    def listening(self, deaf: bool, now_s: float) -> bool:
+        """Say whether nothing is heard of the others any more, and return whether that is new: then the own counts."""
+        new, self._deaf = deaf != self._deaf, deaf
+        if new:
+            self._note(self._own, now_s)
+        return new
+
+    def decision(self, identity: Identity, active: str) -> Decision:
+        """Return what counts of a real server while `active` is its group's active router."""
+        virtual = self._cluster.virtuals[identity[0]]
+        return decision(virtual, self._reports(identity), self._me, active, self.faulty)
+
+    @property
+    def faulty(self) -> bool:
+        """Whether this router is out of order itself: others see most of what it does not."""
+        return own_fault(self._contradicted, len(self._own))
+
+    def fault(self, now_s: float) -> tuple[str, ...]:
+        """Return the sentence of that, once it has lasted long enough not to be the others who see it later."""
+        if self._faulty_since_s is None or now_s < self._faulty_since_s + self._settle_s:
+            return ()
+        some = f"{len(self._contradicted)} of {len(self._own)} real servers cannot be reached"
+        return (f"{some}, {' and '.join(self.better())} can",)
+
+    def better(self) -> list[str]:
+        """Return the routers that see up what this one does not, the one that sees most first."""
+        count: dict[str, int] = {}
+        for identity in self._contradicted:
+            for one in self._reports(identity):
+                if one.up and one.observer in self._cluster.routers:
+                    count[one.observer] = count.get(one.observer, 0) + 1
+        return sorted(count, key=lambda name: (-count[name], name))
+
+    def tick(self, now_s: float) -> None:
+        """Tell what has lasted long enough: once when it begins."""
+        fault = self.fault(now_s)
+        if fault and not self._problems.has("observing"):
+            self._record("network fault", f"{self._me}: {fault[0]}: its own network is taken to be at fault")
+        self._problems.about("observing", *fault)
+        if self.faulty:
+            return
+        for identity, since_s in self._contradicted.items():
+            if identity not in self._told and now_s >= since_s + self._settle_s:
+                self._told.add(identity)
+                self._record("disagreement", disagreement("/".join(identity), self._reports(identity), self._me))
+
+    def _reports(self, identity: Identity) -> list[VerdictReport]:
+        own = [self._own[identity]] if identity in self._own else []
+        if self._deaf:
+            return own
+        return own + heard(self._cluster, self._others.get(identity, {}).values(), self._me)
+
+    def _note(self, about: Iterable[Identity], now_s: float) -> None:
+        for identity in about:
+            if identity in self._own and contradicted(self._reports(identity), self._me):
+                self._contradicted.setdefault(identity, now_s)
+            else:
+                self._contradicted.pop(identity, None)
+                self._told.discard(identity)
+        if not self.faulty:
+            self._faulty_since_s = None
+        elif self._faulty_since_s is None:
+            self._faulty_since_s = now_s
+
+
+def reported(observer: str, verdict: Verdict) -> VerdictReport:
+    """Return a verdict as its key says it."""
+    return VerdictReport(observer=observer, up=verdict.up, since=utc_s(verdict.since_s), detail=verdict.detail)
+
+
+def utc_s(at_s: float) -> str:
+    """Return seconds since 1970 as 2026-01-31T10:00:00Z."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,115 @@
+"""The pools of all virtual servers as this router works them out: each when something about it may be new.
+
+Verdicts, readings of load and connections come in; `look` decides by `clusterd.weights.pool` and says whether something
+else is wanted of the kernel now. Nothing here waits.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from clusterd.model import Cluster, Virtual
+from clusterd.weights import Factor, Memory, Pool, Reading, Sighting, pool
+from watchers.opinions import Opinions, utc_s
+from watchers.prober_messages import Identity
+
+
+class Pools:
+    """`active` tells the active router of a group, "" where there is none or it is not known."""
+
+    def __init__(self, opinions: Opinions, active: Callable[[str], str]) -> None:
+        self._opinions, self._active = opinions, active
+        self._cluster = Cluster()
+        self._memories: dict[str, Memory] = {}
+        self._again_s: dict[str, float] = {}
+        self.all: dict[str, Pool] = {}
+        self._readings: dict[Identity, Reading] = {}
+        self._agents: Mapping[str, Reading] = {}
+        self._silences: dict[Identity, str] = {}
+        self._connections: Mapping[Identity, int] = {}
+
+    def configure(self, cluster: Cluster) -> None:
+        """Follow this from now on: memories stay, by the names of virtual and real servers."""
+        self._cluster = cluster
+        for kept in (self._memories, self._again_s, self.all):
+            for name in [name for name in kept if name not in cluster.virtuals]:
+                del kept[name]
+        self.touch(cluster.virtuals)
+
+    def touch(self, names: Iterable[str]) -> None:
+        """Say that these virtual servers may be others now."""
+        for name in names:
+            if name in self._cluster.virtuals:
+                self._again_s[name] = float("-inf")
+
+    def touch_all(self) -> None:
+        """Say that all may be."""
+        self.touch(self._cluster.virtuals)
+
+    def read(self, identity: Identity, reading: Reading | None, silence: str) -> None:
+        """Take in what a source of load gave of a real server, or why it gave nothing."""
+        if reading:
+            self._readings[identity] = reading
+        self._silences[identity] = silence
+        self.touch([identity[0]])
+
+    def agents(self, readings: Mapping[str, Reading]) -> None:
+        """Take in what all agents say, by the names of the real servers."""
+        self._agents = readings
+        self.touch(name for name, virtual in self._cluster.virtuals.items() if virtual.load.source == "agent")
+
+    def counted(self, connections: Mapping[Identity, int]) -> None:
+        """Take in how many connections drained real servers have."""
+        self._connections = connections
+        self.touch({virtual for virtual, _ in connections})
+
+    def draining(self) -> dict[Identity, Virtual]:
+        """Return the real servers that leave when they have no connection."""
+        return {
+            (name, label): self._cluster.virtuals[name]
+            for name, memory in self._memories.items()
+            if self._cluster.virtuals[name].drain_deadline_s is not None
+            for label, course in memory.courses.items()
+            if course.drained_s is not None and not course.gone
+        }
+
+    def look(self, now_s: float) -> bool:
+        """Work out what may have changed by now, and return whether it did."""
+        changed = False
+        for name in [name for name, again_s in self._again_s.items() if again_s <= now_s]:
+            virtual = self._cluster.virtuals[name]
+            seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
+            memory, found, self._again_s[name] = pool(self._memories.get(name, Memory()), virtual, seen, now_s)
+            self._memories[name] = memory
+            changed = changed or found != self.all.get(name)
+            self.all[name] = found
+        return changed
+
+    def _sighting(self, name: str, label: str, virtual: Virtual) -> Sighting:
+        identity = (name, label)
+        if not (virtual.enabled and virtual.servers[label].enabled):
+            return Sighting(None)
+        decision = self._opinions.decision(identity, self._active(virtual.group))
+        reading: Reading | None = None
+        silence = self._silences.get(identity, "")
+        if virtual.load.source == "agent":
+            reading, silence = self._agents.get(label), "its agent says nothing"
+        elif virtual.load.source != "none":
+            reading = self._readings.get(identity)
+        connections = self._connections.get(identity)
+        return Sighting(decision.up, decision.why, decision.forced, reading, silence, connections)
+
+
+def published(pool: Pool, now_s: float) -> dict[str, Any]:
+    """Return a pool under its stable names. Its times become UTC; `now_s` is on the clock that they are of."""
+    offset_s = time.time() - now_s
+
+    def factor(one: Factor) -> dict[str, str]:
+        since = utc_s(one.since_s + offset_s) if one.since_s else ""
+        return {"name": one.name, "says": one.says, "why": one.why, "since": since}
+
+    servers = {
+        label: {"weight": standing.weight, "factors": [factor(one) for one in standing.factors]}
+        for label, standing in pool.standings.items()
+    }
+    return {"servers": servers, "sorry": pool.sorry, "alarms": list(pool.alarms)}
