@@ -1,9 +1,10 @@
-"""`python -m watchers router`: the services by name."""
+"""`python -m watchers router`, `python -m watchers agent`: the services by name."""
 
 import sys
 
 import click
 
+from watchers.agent import main as agent
 from watchers.service import main as router
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     """Run one of clusterd's services."""
 
 
+main.add_command(agent, "agent")
 main.add_command(router, "router")
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Load by HTTP: a GET, answered with JSON or with the words of HAProxy's agent-check. RFC 9112 as h11 reads it."""
 
 import asyncio
+import os
 
 import h11
 
@@ -26,7 +27,7 @@ async def read(asked: Asked) -> Reading | str:
     except TimeoutError:
         return f"no answer within {asked.load.timeout_s:g} s"
     except OSError as error:
-        return f"port {port}: {(error.strerror or str(error)).lower()}"
+        return f"port {port}: {os.strerror(error.errno).lower() if error.errno else error}"
     except h11.RemoteProtocolError as error:
         return f"port {port} does not answer in HTTP: {error}"
     except ValueError as error:

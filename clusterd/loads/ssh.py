@@ -45,6 +45,8 @@ class Session:
             return uptime(self._output(self.client), boottime_s())
         except ValueError as error:
             return str(error)
+        except paramiko.UnknownKeyType:
+            return f"{self.asked.load.key_file} is no private key"
         except TimeoutError:
             self._drop()
             return f"no answer within {self.asked.load.timeout_s:g} s"
@@ -59,11 +61,14 @@ class Session:
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
         try:
             client.load_system_host_keys(load.known_hosts or KNOWN_HOSTS)
+            key = paramiko.PKey.from_path(load.key_file) if load.key_file else None
             client.connect(
                 self.asked.address,
                 load.port or PORT,
                 load.user or USER,
-                key_filename=load.key_file,
+                pkey=key,
+                allow_agent=key is None,
+                look_for_keys=key is None,
                 timeout=load.timeout_s,
                 banner_timeout=load.timeout_s,
                 auth_timeout=load.timeout_s,
