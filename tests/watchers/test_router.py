@@ -283,6 +283,26 @@ async def test_a_server_that_stops_leaves_the_pool_and_its_key_says_why(rig: Rig
     assert rig.items(Service), "an empty service is a legal state"
 
 
+async def test_a_router_that_alone_sees_the_servers_down_keeps_them_and_makes_way(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port).replace(
+        "  r1: {public: 127.0.0.1}\n", "  r1: {public: 127.0.0.1}\n  r2: {public: 127.0.0.2}\n"
+    )
+    await rig.commit(text + f"      rs2: {{address: 127.0.0.3, port: {rig.port}}}\n")
+    rig.start()
+    await until(lambda: len(rig.items(Destination)) == 1)  # rs2 is not there, at least for r1
+    await rig.told(lambda status: status.get("role") == "active")
+    up = json.dumps({"up": True, "detail": "asked"}).encode()
+    health = [Put(KEYS.health("web", server, "r2"), up) for server in ("rs1", "rs2")]
+    await rig.store.transact([], [*health, Put(KEYS.router("r2"), json.dumps({"ready": True}).encode())])
+    rig.web.close()
+    async with asyncio.timeout(10):
+        while not (order := await rig.store.get(KEYS.switchover())):
+            await asyncio.sleep(0.02)
+    said = json.loads(order.value)
+    assert (said["to"], said["why"]) == ("r2", "2 of 2 real servers cannot be reached, r2 can")
+    assert len(rig.items(Destination)) == 2
+
+
 async def test_stopping_removes_the_addresses_and_the_lock_and_nothing_else(rig: Rig) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
     rig.start()
