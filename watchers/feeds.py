@@ -22,6 +22,7 @@ log = logging.getLogger("clusterd.router")
 
 RELIST_S = 30.0
 RETRY_S = 0.25
+SLICE = 1000  # keys
 
 
 class Trouble:
@@ -143,10 +144,18 @@ async def values(store: Store, prefix: str, put: Callable[[Mapping[str, bytes]],
 
 
 async def changes(store: Store, prefix: str, put: Callable[[Mapping[str, bytes | None], bool], None]) -> None:
-    """Tell what changes below a prefix, by name, None: it went; and at times all that there is, which `True` says."""
+    """Tell what changes below a prefix, by name, None: it went; and at times all that there is, which `True` says.
+
+    All that there is comes in slices before, so that there may be much of it and no lease waits.
+    """
 
     async def listed(snapshot: Snapshot) -> None:
-        put({entry.key.removeprefix(prefix): entry.value for entry in snapshot.entries}, True)
+        everything: dict[str, bytes | None] = {e.key.removeprefix(prefix): e.value for e in snapshot.entries}
+        names = list(everything)
+        for start in range(0, len(names), SLICE):
+            put({name: everything[name] for name in names[start : start + SLICE]}, False)
+            await asyncio.sleep(0)
+        put(everything, True)
 
     async def changed(batch: Batch) -> None:
         put({e.key.removeprefix(prefix): None if isinstance(e, Deleted) else e.value for e in batch.changes}, False)

@@ -21,8 +21,11 @@ class Opinions:
     def __init__(self, me: str, record: Callable[[str, str], None], problems: Problems) -> None:
         self._me, self._record, self._problems = me, record, problems
         self._cluster = Cluster()
-        self._own: dict[Identity, VerdictReport] = {}
+        self._own: dict[Identity, Verdict] = {}
         self._others: dict[Identity, dict[str, VerdictReport]] = {}
+        self._values: dict[
+            str, bytes
+        ] = {}  # by names of keys: most of a list is known already, and decoding takes time
         self._contradicted: dict[Identity, float] = {}
         self._told: set[Identity] = set()
         self._faulty_since_s: float | None = None
@@ -32,7 +35,7 @@ class Opinions:
     def configure(self, cluster: Cluster, own: Mapping[Identity, Verdict], now_s: float) -> None:
         """Take what is followed from now on, and the own verdicts on it."""
         self._cluster = cluster
-        self._own = {identity: reported(self._me, verdict) for identity, verdict in own.items()}
+        self._own = dict(own)
         checks = [each.check for each in cluster.virtuals.values()]
         self._settle_s = max((check.fall * check.interval_s + check.timeout_s for check in checks), default=0.0)
         self._contradicted = {one: since for one, since in self._contradicted.items() if one in self._own}
@@ -40,7 +43,7 @@ class Opinions:
 
     def learned(self, identity: Identity, verdict: Verdict, now_s: float) -> None:
         """Take in a verdict of the own prober."""
-        self._own[identity] = reported(self._me, verdict)
+        self._own[identity] = verdict
         self._note([identity], now_s)
 
     def heard(self, news: Mapping[str, bytes | None], whole: bool, now_s: float) -> set[Identity]:
@@ -48,19 +51,19 @@ class Opinions:
 
         `whole` says that there are no others.
         """
-        about: set[Identity] = set(self._others) if whole else set()
-        if whole:
-            self._others = {}
-        for name, value in news.items():
+        gone: dict[str, bytes | None] = dict.fromkeys(self._values.keys() - news.keys()) if whole else {}
+        about = set()
+        for name, value in {**news, **gone}.items():
             virtual, _, rest = name.partition("/")
             server, _, observer = rest.partition("/")
-            if not observer or observer == self._me:
+            if not observer or observer == self._me or self._values.get(name) == value:
                 continue
             about.add((virtual, server))
             voices = self._others.setdefault((virtual, server), {})
             if value is None:
-                voices.pop(observer, None)
+                del self._values[name], voices[observer]
             else:
+                self._values[name] = value
                 voices[observer] = verdict_report(observer, value)
         self._note(about, now_s)
         return about
@@ -74,6 +77,9 @@ class Opinions:
 
     def decision(self, identity: Identity, active: str) -> Decision:
         """Return what counts of a real server while `active` is its group's active router."""
+        own, alone = self._own.get(identity), self._deaf or not self._others.get(identity)
+        if own and alone:  # the usual thing where one router is alone, and there may be 50,000
+            return Decision(own.up, own.detail, self._me)
         virtual = self._cluster.virtuals[identity[0]]
         return decision(virtual, self._reports(identity), self._me, active, self.faulty)
 
@@ -112,14 +118,15 @@ class Opinions:
                 self._record("disagreement", disagreement("/".join(identity), self._reports(identity), self._me))
 
     def _reports(self, identity: Identity) -> list[VerdictReport]:
-        own = [self._own[identity]] if identity in self._own else []
+        own = [reported(self._me, self._own[identity])] if identity in self._own else []
         if self._deaf:
             return own
         return own + heard(self._cluster, self._others.get(identity, {}).values(), self._me)
 
     def _note(self, about: Iterable[Identity], now_s: float) -> None:
         for identity in about:
-            if identity in self._own and contradicted(self._reports(identity), self._me):
+            own = self._own.get(identity)
+            if own and not own.up and contradicted(self._reports(identity), self._me):
                 self._contradicted.setdefault(identity, now_s)
             else:
                 self._contradicted.pop(identity, None)

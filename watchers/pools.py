@@ -23,6 +23,9 @@ class Pools:
         self._memories: dict[str, Memory] = {}
         self._again_s: dict[str, float] = {}
         self.all: dict[str, Pool] = {}
+        self.notable: dict[
+            str, Pool
+        ] = {}  # those of all of which there is more to tell than configuration and verdicts
         self._readings: dict[Identity, Reading] = {}
         self._agents: Mapping[str, Reading] = {}
         self._silences: dict[Identity, str] = {}
@@ -31,7 +34,7 @@ class Pools:
     def configure(self, cluster: Cluster) -> None:
         """Follow this from now on: memories stay, by the names of virtual and real servers."""
         self._cluster = cluster
-        for kept in (self._memories, self._again_s, self.all):
+        for kept in (self._memories, self._again_s, self.all, self.notable):
             for name in [name for name in kept if name not in cluster.virtuals]:
                 del kept[name]
         self.touch(cluster.virtuals)
@@ -73,16 +76,19 @@ class Pools:
             if course.drained_s is not None and not course.gone
         }
 
-    def look(self, now_s: float) -> bool:
-        """Work out what may have changed by now, and return whether it did."""
+    def look(self, now_s: float, most: int | None = None) -> bool:
+        """Work out what may have changed by now, of so many virtual servers, and return whether it did."""
         changed = False
-        for name in [name for name, again_s in self._again_s.items() if again_s <= now_s]:
+        for name in [name for name, again_s in self._again_s.items() if again_s <= now_s][:most]:
             virtual = self._cluster.virtuals[name]
             seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
             memory, found, self._again_s[name] = pool(self._memories.get(name, Memory()), virtual, seen, now_s)
             self._memories[name] = memory
             changed = changed or found != self.all.get(name)
             self.all[name] = found
+            self.notable.pop(name, None)
+            if found.notable:
+                self.notable[name] = found
         return changed
 
     def _sighting(self, name: str, label: str, virtual: Virtual) -> Sighting:

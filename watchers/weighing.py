@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.desired import destination_key, scope
+from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.model import Cluster
@@ -28,6 +29,7 @@ from watchers.prober_messages import Identity
 from watchers.tasks import Tasks
 
 COUNT_S = 1.0
+AT_ONCE = 1000  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
 Count = Callable[[Scope], Awaitable[Mapping[Key, Counters]]]
 
 
@@ -77,6 +79,7 @@ class Weighing:
         self._cluster = cluster
         self._opinions.configure(cluster, verdicts, boottime_s())
         self._pools.configure(cluster)
+        self._holders = self._holding()
         self._link.ask(load_targets(cluster))
         self._pools.look(boottime_s())
 
@@ -89,7 +92,7 @@ class Weighing:
     def tick(self) -> None:
         """Do what time asks for."""
         now_s = boottime_s()
-        holders = {virtual.group: self._around.holder(virtual.group) for virtual in self._cluster.virtuals.values()}
+        holders = self._holding()
         if self._opinions.listening(self._around.silent(), now_s) or holders != self._holders:
             self._holders = holders
             self._pools.touch_all()
@@ -98,19 +101,22 @@ class Weighing:
 
     def look(self) -> None:
         """Work out what may have changed, and say so."""
-        if self._pools.look(boottime_s()):
+        if self._pools.look(boottime_s(), AT_ONCE):
             self._changed()
 
     def keys(self) -> dict[str, bytes]:
         """Return the keys that this router writes: of virtual servers of which it is active, where there is a story."""
         active, wanted = self._around.active(), {}
-        for name, pool in self.pools.items():
-            if self._cluster.virtuals[name].group in active and pool.notable:
+        for name, pool in self._pools.notable.items():
+            if self._cluster.virtuals[name].group in active:
                 known = self._told.get(name)
                 if known is None or known[0] != pool:
                     known = self._told[name] = (pool, encoded(published(pool, boottime_s())))
                 wanted[self._keys.weights(name, self._me)] = known[1]
         return wanted
+
+    def _holding(self) -> dict[str, str]:
+        return {group: self._around.holder(group) for group in groups(self._cluster)}
 
     def _touch(self, names: set[str], faulty: bool) -> None:
         if faulty == self._opinions.faulty:

@@ -118,6 +118,15 @@ def test_a_failure_that_others_see_a_little_later_is_held_for_that_moment_and_no
     assert (rig.up("rs1"), rig.events, rig.opinions.fault(60)) == (False, [], ())
 
 
+def test_a_list_of_all_keys_says_only_what_is_new(rig: Rig) -> None:
+    down, up = (encoded({"up": up, "since": "", "detail": "asked"}) for up in (False, True))
+    everything: dict[str, bytes | None] = {"web/rs1/r2": down, "web/rs2/r2": up, "web/rs1/r1": up}
+    assert rig.opinions.heard(everything, True, 0) == {("web", "rs1"), ("web", "rs2")}
+    assert rig.opinions.heard(everything, True, 1) == set()
+    assert rig.opinions.heard({"web/rs1/r2": None, "web/rs3/r2": None}, False, 2) == {("web", "rs1")}
+    assert rig.opinions.heard({"web/rs2/r2": down}, True, 3) == {("web", "rs2")}
+
+
 def test_while_etcd_is_silent_ones_own_verdicts_count(rig: Rig) -> None:
     rig.theirs(True, "rs1", "rs2", "rs3")
     rig.mine(False, "rs1", "rs2", now_s=10)
