@@ -160,6 +160,18 @@ def _persistent(virtual: Virtual) -> dict[str, object] | None:
     return {"timeout_s": kept.timeout_s, "netmask": IPv4Network((0, kept.prefix)).netmask if four else kept.prefix}
 
 
+def _quorum(virtual: Virtual, part: str, notes: Notes) -> dict[str, int]:
+    """Return the quorum, which keepalived refuses where all weights together do not reach it."""
+    total = sum(_weight(server) for server in virtual.servers.values() if server.enabled)
+    quorum = min(virtual.quorum, total)
+    if quorum != virtual.quorum:
+        notes.add(part, "quorum", f"{quorum} stands in for {virtual.quorum}: all weights together are no more")
+    return {"quorum": quorum, "hysteresis": min(virtual.hysteresis, quorum - 1)}
+
+
+_UNSAID = ("slow_start", "drain_deadline_s", "fail_open", "verdicts")
+
+
 def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
     enabled = [label for label, server in virtual.servers.items() if server.enabled]
@@ -171,6 +183,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         return {"path": part, "said": said}
     if virtual.load.source != "none":
         notes.add(part, "load/source", f"{virtual.load.source} is not said: keepalived keeps the configured weights")
+    notes.unsaid(part, virtual, _UNSAID, "cannot be said in keepalived.conf")
     for label, server in virtual.servers.items():
         if not server.enabled:
             notes.add(part, f"servers/{label}", "left out: it is not enabled")
@@ -192,6 +205,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         "persistent": _persistent(virtual),
         "protocol": virtual.protocol.upper(),
         "quiesce": virtual.quiesce,
+        **_quorum(virtual, part, notes),
         "sorry_server": virtual.sorry_server and f"{virtual.sorry_server} {virtual.port or ''}".rstrip(),
         "check": _check(virtual.check, part, notes),
         "servers": [_server(cluster, virtual, label, way) for label in enabled],

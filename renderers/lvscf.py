@@ -140,6 +140,9 @@ def _whole(rounded: Any, value: float, notes: Notes, part: str, rest: str) -> in
     return int(rounded(value))
 
 
+_UNSAID = ("slow_start", "drain_deadline_s", "quorum", "hysteresis", "fail_open", "verdicts")
+
+
 def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
     if family(virtual) == 6:
@@ -152,6 +155,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
         scheduler = "wlc"
     if virtual.load.source not in _MONITORS:
         notes.add(part, "load/source", f"lvs.cf does not know {virtual.load.source}: no load is read")
+    notes.unsaid(part, virtual, _UNSAID, "cannot be said in lvs.cf")
     if virtual.forwarding not in (None, cluster.settings.forwarding):
         notes.add(part, "forwarding", f"lvs.cf has one way for all, {virtual.forwarding} is not said")
     return {

@@ -1,9 +1,10 @@
 """What a format cannot say: collected once, told twice, as a comment where it belongs and as a warning."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from clusterd.errors import Problem
+from clusterd.model import Value
 
 
 class Notes:
@@ -18,6 +19,12 @@ class Notes:
         path = f"{part}/{rest}" if rest else part
         self._problems.append(Problem(0, path, message))
         self._remarks[part].append(f"{path}: {message}")
+
+    def unsaid(self, part: str, value: Value, names: Iterable[str], message: str) -> None:
+        """Note of each of these keys of an object that it is not what it is by default."""
+        for name in names:
+            if getattr(value, name) != type(value).model_fields[name].default:
+                self.add(part, name, message)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

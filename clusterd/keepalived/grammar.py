@@ -102,9 +102,9 @@ VIRTUAL: Keywords = {
     **_TIMING,
     **_NOTIFY,
     **_words(None, "lb_algo lvs_sched lb_kind lvs_method protocol persistence_timeout persistence_granularity"),
-    **_words(None, "real_server sorry_server inhibit_on_failure virtualhost snmp_name quorum"),
+    **_words(None, "real_server sorry_server inhibit_on_failure virtualhost snmp_name quorum hysteresis"),
     **_words(None, "flag-1 flag-2 flag-3 sh-port sh-fallback mh-port mh-fallback ops persistence_engine ip_family"),
-    **_words(_LIKE, "sorry_server_inhibit hysteresis"),
+    **_words(_LIKE, "sorry_server_inhibit"),
     **_words("a sorry server is reached as the real servers are", "sorry_server_lvs_method"),
     **_words("every router checks, whether it is active or not", "ha_suspend"),
 }

@@ -140,13 +140,21 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
             body["persistence"] = {"timeout_s": timeout_s, "prefix": prefix}
     elif given := section.last("persistence_granularity"):
         section.warn(given, "not carried over: without persistence_timeout it has no effect")
-    if (given := section.last("quorum")) and section.value("quorum", number, 1) != 1:
-        section.warn(given, "not carried over: one real server is enough")
+    _quorum(section, body, origins)
     body |= scheduling(section, body)
     said, tunnel = way(section)
     body |= {"forwarding": said or "nat"} | tunnel
     _sorry_server(section, body, origins)
     return body, origins
+
+
+def _quorum(section: Section, body: dict[str, Any], origins: Origins) -> None:
+    """Carry the quorum over. A hysteresis that is not below it is made so, as keepalived does (check_data.c)."""
+    quorum = max(1, section.value("quorum", number, 1))
+    for key, value in (("quorum", quorum), ("hysteresis", min(section.value("hysteresis", number, 0), quorum - 1))):
+        if given := section.last(key):
+            origins[key,] = (given.place.line, section.where(given))
+            body[key] = value
 
 
 def _range(said: str) -> Iterator[str]:

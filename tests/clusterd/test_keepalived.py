@@ -122,9 +122,11 @@ def test_a_name_for_snmp_is_the_name() -> None:
     assert list(found["web"].servers) == ["rs1"]
 
 
-def test_a_quorum_of_one_loses_nothing() -> None:
-    assert warned(*virtual("quorum 1")) == []
-    assert len(warned(*virtual("quorum 2"))) == 1
+def test_a_quorum_and_its_hysteresis_are_carried_over() -> None:
+    assert warned(*virtual("quorum 3", "hysteresis 1")) == []
+    for said, found in ((("quorum 3", "hysteresis 1"), (3, 1)), (("quorum 2", "hysteresis 7"), (2, 1)), ((), (1, 0))):
+        (only,) = read(*virtual(*said)).cluster.virtuals.values()
+        assert (only.quorum, only.hysteresis) == found
 
 
 # Groups

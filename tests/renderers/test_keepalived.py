@@ -303,6 +303,15 @@ def test_persistence_sorry_server_quiescence_and_protocol_are_said() -> None:
     assert wanted <= set(said(cluster(more)))
 
 
+def test_quorum_and_hysteresis_are_said_and_what_keepalived_does_not_know_is_told() -> None:
+    servers = {"a": {"address": "10.0.0.1", "weight": 3}}
+    assert {"quorum 3", "hysteresis 2"} <= set(said(cluster({"quorum": 3, "hysteresis": 2, "servers": servers})))
+    lines = warned(cluster({"quorum": 9, "hysteresis": 5, "servers": servers}), "virtuals/web/quorum")
+    assert {"quorum 3", "hysteresis 2"} <= set(lines)
+    for key, value in (("fail_open", 0), ("verdicts", "any"), ("slow_start", {"duration_s": 9})):
+        warned(cluster({key: value}), f"virtuals/web/{key}")
+
+
 def test_a_server_says_its_port_and_its_way_only_where_they_differ() -> None:
     servers = {
         "a": {"address": "10.0.0.1", "port": 8080, "forwarding": "nat", "weight": 3},

@@ -275,3 +275,8 @@ def test_a_port_that_only_another_way_could_change_is_left_out() -> None:
 def test_a_template_without_one_of_its_values_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         fill("lvs.cf.j2")
+
+
+@pytest.mark.parametrize("more", [{"quorum": 2}, {"fail_open": 0}, {"verdicts": "any"}, {"drain_deadline_s": 9}])
+def test_what_the_format_does_not_know_of_pools_is_told(more: dict[str, Any]) -> None:
+    warned(cluster(more), f"virtuals/web/{next(iter(more))}")
