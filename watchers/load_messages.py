@@ -7,7 +7,7 @@ Times on the line are CLOCK_BOOTTIME, which all processes of a host share.
 """
 
 from clusterd.loads.asked import Asked
-from clusterd.model import Cluster, Host, Load, Port, Value
+from clusterd.model import AnyPort, Cluster, Host, Load, Value, checked_port
 from clusterd.weights import Reading
 from watchers.prober_messages import Identity
 
@@ -20,7 +20,7 @@ class LoadTarget(Value):
     virtual: str
     server: str
     address: Host
-    port: Port
+    port: AnyPort
     load: Load
 
     @property
@@ -56,7 +56,7 @@ def load_targets(cluster: Cluster) -> tuple[LoadTarget, ...]:
             virtual=name,
             server=label,
             address=server.address,
-            port=server.port or virtual.port,
+            port=checked_port(virtual, server),
             load=virtual.load,
         )
         for name, virtual in cluster.virtuals.items()

@@ -44,7 +44,7 @@ class Load(Value):
     ceiling: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = Field(
         2.0, description="the most that load makes of a weight (smooth)", json_schema_extra={"x-unit": "times"}
     )
-    port: Port | None = Field(None, description="port that is asked; ssh: 22, http: the real server's by default")
+    port: Port | None = Field(None, description="port that is asked; ssh: 22, http: the one that is checked by default")
     path: Path | None = Field(None, description="what http asks for; /load by default")
     user: User | None = Field(None, description="who ssh logs in as; clusterd by default")
     key_file: Path | None = Field(
