@@ -56,7 +56,12 @@ def test_what_ipvsadm_saved_is_a_cluster() -> None:
         "10.20.0.2": (8080, 1, None),
         "10.20.0.3": (None, 0, "direct"),
     }
-    assert (cluster.settings.forwarding, dns.forwarding, dns.scheduler) == ("nat", "tunnel", "sh")
+    assert (cluster.settings.forwarding, web.forwarding, dns.forwarding, dns.scheduler) == (
+        "direct",
+        "nat",
+        "tunnel",
+        "sh",
+    )
 
 
 def test_a_script_with_long_options_and_names_of_services_is_read_too() -> None:

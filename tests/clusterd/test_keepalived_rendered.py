@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from clusterd import ipvsadm, keepalived
-from clusterd.model import Cluster, Server, Tunnel, Virtual, forwarding
+from clusterd.model import Cluster, Server, Tunnel, Virtual, family, forwarding
 from renderers.ipvsadm import render as render_ipvsadm
 from renderers.keepalived import render as render_keepalived
 from tests.strategies import clusters
@@ -43,7 +43,9 @@ def everything_up(cluster: Cluster) -> Cluster:
     virtuals = {}
     for name, each in cluster.virtuals.items():
         servers = {label: one.model_copy(update={"drain": False}) for label, one in each.servers.items()}
-        nowhere = {"address": None, "interface": None, "ports": (), "protocol": "udp" if each.one_packet else "tcp"}
+        udp = each.one_packet or bool(each.persistence and each.persistence.engine)
+        nowhere: dict[str, Any] = {"address": None, "interface": None, "ports": (), "protocol": "udp" if udp else "tcp"}
+        nowhere["family"] = "ipv6" if family(each) == 6 else None
         same = {"servers": servers, "sorry_server": None} | (nowhere if each.mark else {})  # a mark says no address
         virtuals[name] = each.model_copy(update=same)
     return cluster.model_copy(update={"virtuals": virtuals})
