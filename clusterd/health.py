@@ -55,6 +55,14 @@ class Record:
         return self.verdict is not None and self.verdict.up and self.failures > 0
 
 
+def begun(known: Verdict | None, timing: Timing, now_s: float) -> Record:
+    """Return the record of a server that is new here: with the verdict known from elsewhere, else as `initial` says."""
+    if known is not None or timing.initial == "unknown":
+        return Record(known)
+    up = timing.initial == "up"
+    return Record(Verdict(up, now_s, f"counts as {timing.initial} until checks say otherwise"))
+
+
 def step(record: Record, observation: Observation, timing: Timing, now_s: float) -> Record:
     """Return the record after one more observation, made at `now_s`.
 

@@ -26,6 +26,7 @@ from clusterd.model import (
     Sync,
     Tunnel,
     Virtual,
+    accepted,
     checked_port,
     family,
     forwarding,
@@ -271,7 +272,7 @@ def _http(check: Check, part: str, notes: Notes) -> dict[str, object] | None:
     if not _SAYABLE_PATH.fullmatch(check.path):
         notes.add(part, "check/path", "keepalived cannot say this path: the check only connects")
         return None
-    return {"path": check.path, "host": check.host, "status": _ranges(check.status)}
+    return {"path": check.path, "host": check.host, "status": _ranges(accepted(check.status))}
 
 
 def _ranges(codes: Iterable[int]) -> list[str]:

@@ -278,9 +278,19 @@ def _texts(check: Check, part: str, notes: Notes) -> tuple[str | None, str | Non
     notes.add(part, "check", "the http check is said as send and expect")
     host = rf"Host: {check.host}\r\n" if check.host else ""
     path = check.path.replace("\\", r"\\")
-    codes = "|".join(str(code) for code in check.status)
-    expect = f"^HTTP/1.[01] {codes if len(check.status) == 1 else f'({codes})'}"
+    codes = "|".join(_codes(each) for each in check.status)
+    expect = f"^HTTP/1.[01] {f'({codes})' if '|' in codes else codes}"
     return rf"GET {path} HTTP/1.0\r\n{host}\r\n", expect, True
+
+
+def _codes(status: int | str) -> str:
+    """Return a status code, or a range of them, as a regular expression."""
+    if isinstance(status, int):
+        return str(status)
+    first, _, last = status.partition("-")
+    if first.endswith("00") and last.endswith("99"):
+        return f"[{first[0]}-{last[0]}][0-9][0-9]"
+    return "|".join(map(str, range(int(first), int(last) + 1)))
 
 
 def _quoted(text: str | None, part: str, rest: str, notes: Notes) -> str | None:

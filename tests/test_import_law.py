@@ -42,6 +42,8 @@ PURE = tuple(
         "loads.asked",
         "loads.parsing",
         "verdicts",
+        "checks",
+        "timetable",
         "weights",
         "lvscf",
         "reading",
@@ -73,9 +75,11 @@ ONE_DOOR = {
     "tenacity": ("clusterd.configuration",),
     "paramiko": ("clusterd.loads",),
     "h11": ("clusterd.checks", "clusterd.loads"),
+    "h2": ("clusterd.checks.grpc_health",),
+    "dns": ("clusterd.checks.dns",),
     "click": ("clusterd.commands", "watchers"),
     "rich": ("clusterd.commands.tables",),
-    "cryptography": ("clusterd.commands.author",),
+    "cryptography": ("clusterd.commands.author", "clusterd.checks.tls"),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts
     "clusterd": ("clusterd.commands", "renderers", "watchers"),

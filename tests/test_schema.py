@@ -199,7 +199,8 @@ def test_every_key_of_lvs_cf_that_goes_somewhere_is_listed_there() -> None:
         "| `timeout_s` | number > 0, at most 86400 | s | `1` | `timeout` | seconds that one check may take |",
         "| `prefix` | integer 1 … 128 | bits | – | `pmask` | how many bits of a client's address count, at most 32 "
         "where the VIP is an IPv4 address; all of them without it |",
-        "| `status` | list of integer 100 … 599 |  | `[200]` |  | status codes that are good |",
+        "| `status` | list of integer 100 … 599 or text |  | `[200]` |  | "
+        "status codes that are good, ranges of them as text: 200-299 |",
         "| `check` | object |  | `tcp` |  | how its real servers are checked |",
         "| `quiesce` | boolean |  | `false` | `quiesce_server` | a failed server keeps its connections at weight 0 |",
         r"| `expect` | text, at most 255 characters |  | – | `expect` | what must come back; \* means anything, but "

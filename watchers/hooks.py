@@ -7,25 +7,19 @@ come while one runs only the last one counts. What has not ended in time is kill
 
 import asyncio
 import logging
-import os
-import pwd
 import re
-import signal
-from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from clusterd import programs
 from clusterd.model import Notify
+from clusterd.programs import PATH, CannotRun, Terms
 from watchers.problems import Problems
 
 log = logging.getLogger("clusterd.router")
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LOGGED_BYTES = 4096  # of what a program prints; the rest is read and thrown away
+LOGGED_BYTES = 4096  # of what a program prints
 _LOGGED_LINES = 20
-_CHUNK_BYTES = 65536
-_KILLED_S = 1.0  # for what was killed to be gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,77 +81,22 @@ def said(command: tuple[str, ...], router: str, change: Change) -> tuple[str, ..
 
 async def run(command: tuple[str, ...], notify: Notify, environment: Mapping[str, str]) -> str:
     """Run a program as the user of `notify`; return why it failed, "" where it did not. Its output goes to the log."""
-    async with _pipe() as (output, theirs):
-        try:
-            process = await _started(command, notify.user, environment, theirs)
-        except (OSError, KeyError, ValueError) as error:
-            reason = f"there is no user {notify.user}" if isinstance(error, KeyError) else str(error)
-            return f"{command[0]} could not be run: {reason}"
-        finally:
-            os.close(theirs)
-        log.info("runs %s as %s", " ".join(command), notify.user)
-        following = asyncio.create_task(_followed(process, output))
-        ended, _ = await asyncio.wait([following], timeout=notify.timeout_s)
-        if ended:
-            failed = following.result()
-            return f"{command[0]} {failed}" if failed else ""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        _, beyond = await asyncio.wait([following], timeout=_KILLED_S)
-        following.cancel()
-        left = "; something that it started has left its process group and goes on" if beyond else ""
-        return f"{command[0]} was killed after {notify.timeout_s:g} s{left}"
-
-
-@asynccontextmanager
-async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
-    """Give a pipe to read from, and its other end. A process's own would stay open as long as anybody has it."""
-    ours, theirs = os.pipe()
-    reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
-    )
+    log.info("runs %s as %s", " ".join(command), notify.user)
     try:
-        yield reader, theirs
-    finally:
-        transport.close()
+        found = await programs.run(command, Terms(notify.user, notify.timeout_s, LOGGED_BYTES), environment)
+    except CannotRun as error:
+        return f"{command[0]} could not be run: {error}"
+    said = _logged(found.output)
+    if found.status is None:
+        left = "; something that it started has left its process group and goes on" if found.escaped else ""
+        return f"{command[0]} was killed after {notify.timeout_s:g} s{left}"
+    return f"{command[0]} ended with status {found.status}" + (f": {said}" if said else "") if found.status else ""
 
 
-async def _started(command: tuple[str, ...], user: str, environment: Mapping[str, str], output: int) -> Process:
-    who = pwd.getpwnam(user)
-    if who.pw_uid == 0:
-        raise ValueError(f"{user} is root")
-    others = () if who.pw_uid == os.geteuid() else _as(who)
-    return await asyncio.create_subprocess_exec(
-        *others,
-        *command,
-        stdin=DEVNULL,
-        stdout=output,
-        stderr=STDOUT,
-        cwd="/",
-        env={**environment, "HOME": who.pw_dir, "USER": user, "LOGNAME": user},
-        start_new_session=True,
-    )
-
-
-def _as(who: pwd.struct_passwd) -> tuple[str, ...]:
-    """Return what runs a command as somebody else (setpriv(1)), without the capabilities of this service.
-
-    Were the user given to the subprocess, it would be forked, and the fork handlers of gRPC abort it; as it is, it is
-    made by vfork, for which there are no handlers.
-    """
-    capabilities = ("--inh-caps=-all", "--ambient-caps=-all")
-    return ("setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", *capabilities, "--")
-
-
-async def _followed(process: Process, output: asyncio.StreamReader) -> str:
-    """Log what a program prints, and return why it failed when it has ended and nobody can print any more."""
-    kept = b""
-    while data := await output.read(_CHUNK_BYTES):
-        kept += data[: LOGGED_BYTES - len(kept)]
-    text = kept.decode(errors="replace")
+def _logged(output: bytes) -> str:
+    """Log what a program printed, and return its last line."""
+    text = output.decode(errors="replace")
     lines = ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()][:_LOGGED_LINES]
     for line in lines:
         log.info("it says: %s", line)
-    status = await process.wait()
-    return f"ended with status {status}" + (f": {lines[-1]}" if lines else "") if status else ""
+    return lines[-1] if lines else ""

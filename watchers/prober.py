@@ -4,134 +4,145 @@
 `prober_messages`); its log goes to standard error. It ends when its input does, so none outlives its router. It knows
 nothing of etcd and of the kernel, and weighs nothing: what a verdict means for a pool is decided elsewhere.
 
-One task checks one target, one check at a time:
+Everything happens in one thread, by calls that never wait:
 
-    check ──▶ step ──▶ report, if the verdict is new ──▶ pause ──▶ check …
+    schedule ──▶ engine: check … found out ──▶ step ──▶ report, if the verdict is new ──▶ schedule …
 """
 
 import asyncio
 import faulthandler
 import logging
-import random
 import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pydantic import ValidationError
 
-from clusterd.checks import probe
-from clusterd.health import Observation, Record, Verdict, step
-from clusterd.model import Check, Timing
+from clusterd.health import Observation, Record, Verdict, begun, step
+from clusterd.model import Check
+from clusterd.probing.engine import MOST_OPEN, Attempt, Engine
+from clusterd.timetable import next_place_s, next_start_s, phase_s
+from watchers.lateness import Lateness
 from watchers.prober_messages import Assignment, Identity, Report, Target
+from watchers.schedule import Entry, Schedule
 
-Probe = Callable[[str, int, Check], Awaitable[Observation]]
-
-RECHECK_S = 0.2  # the soonest second look at a server that has just failed
-SHORTEST_PAUSE_S = 0.05  # between two checks of one server, whatever its interval
-SPREAD_S = 0.5  # first checks of many new servers are spread over this time,
-APART_S = 0.001  # those of few over less
+APART_S = 0.00025  # between the first checks of new servers: 10,000 in 2.5 s
 LINE_LIMIT_BYTES = 64 * 2**20
 HANG_S = 10.0  # a regular expression can hold this process up for ever
+RESERVED_FILES = 512  # descriptors for everything that is not a check's socket: programs, the log, libraries
+LATE_S = 0.2  # checks that begin later than that, one in a hundred, are worth a line in the log
+LOOKED_AT_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+class Checks(Protocol):
+    """What begins checks: an Engine."""
+
+    def check(self, address: str, port: int, check: Check, done: Callable[[Observation], None]) -> Attempt:
+        """Begin a check, and call `done` with what it found out."""
+
+
+@dataclass(slots=True, eq=False)
 class Watch:
-    """A target, what is remembered of it (on the monotonic clock), and the task that checks it."""
+    """A target, what is remembered of it (on the loop's clock), and what is under way for it."""
 
     target: Target
     record: Record
-    task: asyncio.Task[None] | None = field(default=None)
+    phase_s: float
+    entry: Entry | None = field(default=None)
+    attempt: Attempt | None = field(default=None)
 
     def stop(self) -> None:
         """Check it no more."""
-        if self.task is not None:
-            self.task.cancel()
+        for each in (self.entry, self.attempt):
+            if each is not None:
+                each.cancel()
 
 
 class Prober:
-    """Checks what it was last assigned, and hands each new verdict to `report`."""
+    """Checks what it was last assigned, and hands each new verdict to `report`. To be made in a running loop."""
 
-    def __init__(self, report: Callable[[Report], None], probe: Probe = probe) -> None:
+    def __init__(self, report: Callable[[Report], None], checks: Checks) -> None:
         self._report = report
-        self._probe = probe
-        self._watches: dict[Identity, Watch] = {}
+        self._checks = checks
+        self._time_s = asyncio.get_running_loop().time
+        self.watches: dict[Identity, Watch] = {}
+        self.lateness = Lateness()
+        self._schedule = Schedule(lambda late_s: self.lateness.add(late_s))
 
     def assign(self, targets: Iterable[Target]) -> None:
         """Check these targets from now on, and no others.
 
         A target already there goes on undisturbed. If its address, port or check is another now, it keeps its verdict
-        and its counting starts anew. One that is new begins with the verdict it brings.
+        and its counting starts anew. One that is new begins with the verdict it brings, or as its check says.
         """
-        before, self._watches = self._watches, {}
+        before, self.watches = self.watches, {}
+        fresh: list[Watch] = []
         for target in targets:
             old = before.get(target.identity)
-            if old is not None and old.target.entry == target.entry:
-                self._watches[target.identity] = self._continued(old, target)
+            if old is not None and old.target.entry == target.entry and old.target.same_check(target):
+                self.watches[target.identity] = old
             else:
-                self._watches[target.identity] = Watch(target, Record(_on_our_clock(target.verdict)))
+                self.watches[target.identity] = watch = self._fresh(old, target)
+                fresh.append(watch)
         for identity, watch in before.items():
-            if self._watches.get(identity) is not watch:
+            if self.watches.get(identity) is not watch:
                 watch.stop()
-        self._start([watch for watch in self._watches.values() if watch.task is None])
+        self._start([watch for watch in fresh if self.watches[watch.target.identity] is watch])
 
-    def _continued(self, old: Watch, target: Target) -> Watch:
-        return old if old.target.same_check(target) else Watch(target, Record(old.record.verdict))
+    def _fresh(self, old: Watch | None, target: Target) -> Watch:
+        phase = phase_s(target.identity, target.check)
+        if old is not None and old.target.entry == target.entry:
+            return Watch(target, Record(old.record.verdict), phase)
+        known = _on_our_clock(target.verdict, self._time_s())
+        watch = Watch(target, begun(known, target.check, self._time_s()), phase)
+        if known is None:
+            self._tell(watch)
+        return watch
 
     def _start(self, watches: list[Watch]) -> None:
-        """Start with those without a verdict; the others' first checks are spread over their first interval."""
-        unknown = [watch for watch in watches if watch.record.verdict is None]
-        apart_s = min(APART_S, SPREAD_S / max(1, len(unknown)))
-        for number, watch in enumerate(unknown):
-            watch.task = asyncio.create_task(self._keep_checking(watch, number * apart_s))
+        """Start with those of which nothing is known; the others wait for their places in the interval."""
+        now_s = due_s = self._time_s()
         for watch in watches:
-            if watch.task is None:
-                delay_s = random.uniform(0, watch.target.check.interval_s)  # noqa: S311 - spreads load, guards nothing
-                watch.task = asyncio.create_task(self._keep_checking(watch, delay_s))
+            if watch.target.verdict is None:
+                self._plan(watch, due_s)
+                due_s += APART_S
+            else:
+                self._plan(watch, next_place_s(watch.phase_s, watch.target.check, now_s))
 
-    async def _keep_checking(self, watch: Watch, pause_s: float) -> None:
+    def _plan(self, watch: Watch, due_s: float) -> None:
+        watch.entry = self._schedule.at(due_s, lambda: self._begin(watch, due_s))
+
+    def _begin(self, watch: Watch, started_s: float) -> None:
         target = watch.target
-        while True:
-            await asyncio.sleep(pause_s)
-            started_s = time.monotonic()
-            observation = await self._observe(target)
-            now_s = time.monotonic()
-            self._learn(watch, observation, now_s)
-            pause_s = pause_after(watch.record, target.check, now_s - started_s)
+        watch.attempt = self._checks.check(
+            str(target.address), target.port, target.check, lambda found: self.learn(watch, found, started_s)
+        )
 
-    async def _observe(self, target: Target) -> Observation:
-        try:
-            return await self._probe(str(target.address), target.port, target.check)
-        except Exception as error:  # noqa: BLE001 - a mistake in one kind of check must not end the checking
-            return Observation(False, f"the check itself failed: {error!r}", conclusive=False)
+    def learn(self, watch: Watch, found: Observation, started_s: float) -> None:
+        """Take in what a check found out that was to begin at `started_s`, and plan the next."""
+        target, before, now_s = watch.target, watch.record, self._time_s()
+        watch.record = step(before, found, target.check, now_s)
+        if not found.conclusive:
+            log.warning("%s/%s was not checked: %s", target.virtual, target.server, found.detail)
+        if watch.record.verdict is not before.verdict:
+            self._tell(watch)
+        self._plan(watch, next_start_s(watch.record, target.check, watch.phase_s, started_s, now_s))
 
-    def _learn(self, watch: Watch, observation: Observation, now_s: float) -> None:
-        target, before = watch.target, watch.record
-        watch.record = step(before, observation, target.check, now_s)
-        if not observation.conclusive:
-            log.warning("%s/%s was not checked: %s", target.virtual, target.server, observation.detail)
-        verdict = watch.record.verdict
-        if verdict is not None and verdict is not before.verdict:
+    def _tell(self, watch: Watch) -> None:
+        target, verdict = watch.target, watch.record.verdict
+        if verdict is not None:
             verdict = replace(verdict, since_s=time.time())
             self._report(Report(virtual=target.virtual, server=target.server, verdict=verdict, entry=target.entry))
 
 
-def pause_after(record: Record, timing: Timing, took_s: float) -> float:
-    """Return the seconds from the end of a check that took `took_s` to the beginning of the next.
-
-    Checks begin `interval_s` apart; sooner once an up server has failed, so that `fall` failures are soon together.
-    """
-    if record.doubtful:
-        return max(min(max(timing.interval_s / 4 - took_s, RECHECK_S), timing.interval_s), SHORTEST_PAUSE_S)
-    return max(timing.interval_s - took_s, SHORTEST_PAUSE_S)
-
-
-def _on_our_clock(verdict: Verdict | None) -> Verdict | None:
-    return verdict and replace(verdict, since_s=verdict.since_s - time.time() + time.monotonic())
+def _on_our_clock(verdict: Verdict | None, now_s: float) -> Verdict | None:
+    return verdict and replace(verdict, since_s=verdict.since_s - time.time() + now_s)
 
 
 async def _serve() -> None:
@@ -141,7 +152,10 @@ async def _serve() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
     out, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout.buffer)
     alive = asyncio.create_task(_stay_alive())
-    prober = Prober(lambda report: out.write(report.model_dump_json().encode() + b"\n"))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    engine = Engine(min(MOST_OPEN, max(files - RESERVED_FILES, files // 2)))
+    prober = Prober(lambda report: out.write(report.model_dump_json().encode() + b"\n"), engine)
+    looking = asyncio.create_task(_look_at_lateness(prober))
     while not lines.at_eof():
         try:
             line = await lines.readline()
@@ -152,6 +166,19 @@ async def _serve() -> None:
         except ValueError as error:  # of readline
             log.error("an assignment was too long, the last one still holds: %s", error)
     alive.cancel()
+    looking.cancel()
+    engine.close()
+    await engine.ended()
+
+
+async def _look_at_lateness(prober: Prober) -> None:
+    """Say so when there are more checks than this process can make in time."""
+    while True:
+        await asyncio.sleep(LOOKED_AT_S)
+        seen, prober.lateness = prober.lateness, Lateness()
+        late_s = seen.at_most_s(0.99)
+        if late_s > LATE_S:
+            log.warning("checks begin late: 1 %% of %d more than %g s, one %.1f s", seen.total, late_s, seen.worst_s)
 
 
 async def _stay_alive() -> None:

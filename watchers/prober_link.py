@@ -58,8 +58,7 @@ class ProberLink:
 
         The verdict that a target brings counts if it was not watched before; else the prober knows better.
         """
-        self._assignments += 1
-        self._targets = {target.identity: self._entered(target) for target in targets}
+        self.entered(targets)
         self._changed.set()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
@@ -70,6 +69,12 @@ class ProberLink:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
             self._keeper = None
+
+    def entered(self, targets: Iterable[Target]) -> tuple[Target, ...]:
+        """Take these for what is to be checked, and return them as the prober is told of them."""
+        self._assignments += 1
+        self._targets = {target.identity: self._entered(target) for target in targets}
+        return tuple(self._targets.values())
 
     def _entered(self, target: Target) -> Target:
         known = self._targets.get(target.identity)
@@ -129,9 +134,10 @@ class ProberLink:
                 log.error("a report was not understood: %s", error)
                 continue
             if report is not None:
-                self._learn(report)
+                self.learn(report)
 
-    def _learn(self, report: Report) -> None:
+    def learn(self, report: Report) -> None:
+        """Keep a verdict, and deliver it; one on a target that left, or left and came again, is old."""
         target = self._targets.get(report.identity)
         if target is None or target.entry != report.entry:
             return

@@ -7,11 +7,10 @@ text must stand at the beginning of what comes back, a regular expression anywhe
 stays. A regular expression is not translated: `re` reads these five itself, and \\. must not become \. before it does.
 """
 
-import asyncio
 import re
 from functools import lru_cache
 
-from clusterd.checks.conversation import LIMIT_BYTES, closed_early, connected, observed, quoted
+from clusterd.checks.dialogue import LIMIT_BYTES, Dialogue, Place, Tell, closed_early, quoted
 from clusterd.health import Observation
 from clusterd.model import SendExpectCheck
 
@@ -19,10 +18,22 @@ ANYTHING = "*"  # any answer, but one
 ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'"}
 
 
-async def probe(address: str, port: int, check: SendExpectCheck) -> Observation:
-    """Connect, send if there is something to send, and compare if something is expected."""
+def talk(place: Place, check: SendExpectCheck) -> Dialogue:
+    """Send if there is something to send, and compare if something is expected."""
+    said = translated(check.send) if check.send else b""
+    if not check.expect:
+        if said:
+            yield Tell(said)
+        return Observation(True, "accepted what was sent" if said else "accepted a connection")
     received = bytearray()
-    return await observed(_talk(address, port, check, received), check.timeout_s, received)
+    data = yield said
+    while True:
+        received += data[: LIMIT_BYTES - len(received)]
+        complete = not data or len(received) == LIMIT_BYTES
+        good = matches(check.expect, check.regex, bytes(received), complete)
+        if good is not None:
+            return judged(check.expect, received, good)
+        data = yield b""
 
 
 def translated(text: str) -> bytes:
@@ -30,42 +41,28 @@ def translated(text: str) -> bytes:
     return re.sub(r"\\([nrt\\'])", lambda match: ESCAPED[match[1]], text).encode()
 
 
-async def _talk(address: str, port: int, check: SendExpectCheck, received: bytearray) -> Observation:
-    loop = asyncio.get_running_loop()
-    async with connected(address, port) as sock:
-        if check.send:
-            await loop.sock_sendall(sock, translated(check.send))
-        if not check.expect:
-            return Observation(True, "accepted what was sent" if check.send else "accepted a connection")
-        while True:
-            data = await loop.sock_recv(sock, LIMIT_BYTES - len(received))
-            received += data
-            complete = not data or len(received) == LIMIT_BYTES
-            good = _good(check, check.expect, bytes(received), complete)
-            if good is not None:
-                return _judged(check, received, good)
-
-
-def _good(check: SendExpectCheck, expect: str, received: bytes, complete: bool) -> bool | None:
+def matches(expect: str, regex: bool, received: bytes, complete: bool) -> bool | None:
     """Return whether the answer is good, None as long as it may still become so."""
     if expect == ANYTHING:
         good, hopeful = bool(received), True
-    elif check.regex:
-        good, hopeful = _compiled(expect).search(received) is not None, True
+    elif regex:
+        good, hopeful = compiled(expect).search(received) is not None, True
     else:
         wanted = translated(expect)
         good, hopeful = received.startswith(wanted), wanted.startswith(received)
     return None if not good and hopeful and not complete else good
 
 
-def _judged(check: SendExpectCheck, received: bytearray, good: bool) -> Observation:
+def judged(expect: str, received: bytes | bytearray, good: bool) -> Observation:
+    """Return the words for an answer that is good or not."""
     if good:
         return Observation(True, "answered as expected")
     if not received:
         return Observation(False, closed_early(received))
-    return Observation(False, f"answered {quoted(received)}, expected {check.expect}")
+    return Observation(False, f"answered {quoted(received)}, expected {expect}")
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str) -> re.Pattern[bytes]:
+def compiled(expression: str) -> re.Pattern[bytes]:
+    """Return a regular expression that the model has accepted, for bytes (UTF-8)."""
     return re.compile(expression.encode())

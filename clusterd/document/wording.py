@@ -5,9 +5,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
+
+from clusterd.model import Check
 
 _LONGEST = 60  # characters of a value that is repeated in a message
 
@@ -19,6 +21,15 @@ PATTERNS: Mapping[str, str] = {
     r"^/[!-~]*$": "a path begins with / and has no blanks; what is not ASCII is written %XX",
     r"^[A-Za-z0-9_.:\[\]-]+$": "a host is a name or an address, without blanks",
     r"^[^\x00-\x1f\x7f]*$": "an argument has no control characters",
+    r"^[1-5][0-9]{2}-[1-5][0-9]{2}$": "a range of status codes is written 200-299",
+    r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$": "a digest is sha256: with 64 digits or md5: with 32, 0-9 and a-f",
+    r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$": "the name of a header has letters, digits and - without blanks",
+    r"^[!-~]([\x20-~]*[!-~])?$": "the value of a header is ASCII and does not begin or end with a blank",
+    r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$": "a name of a host has letters, digits, ., - and _",
+    r"^/[^\x00-\x1f\x7f]*$": "a file is named by its full path",
+    r"^(\.|([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?)$": "a domain name is expected (www.example.org, or . alone)",
+    r"^[!-~]+$": "it is ASCII without blanks",
+    r"^[!-~]*$": "it is ASCII without blanks",
     r"^[a-z_][a-z0-9_-]*$": "a user is a name of small letters, digits, _ and -, and does not begin with a digit",
 }
 
@@ -102,11 +113,12 @@ def _words(quoted: str) -> list[str]:
     return re.findall(r"'([^']*)'", quoted)
 
 
+_TYPES = [name for kind in get_args(get_args(Check)[0]) for name in get_args(kind.model_fields["type"].annotation)]
 _SPECIAL: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "literal_error": _of_several,
     "union_tag_invalid": _type,
     "union_tag_not_found": lambda given, context: (
-        "needs a type; known here: tcp, http, send_expect"
+        f"needs a type; known here: {', '.join(_TYPES)}"
         if isinstance(given, Mapping)
         else f"{_EXPECTED['model_type']}, not {shown(given)}"
     ),

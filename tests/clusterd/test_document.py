@@ -144,8 +144,16 @@ def test_every_path_knows_its_line() -> None:
         ("    port: 80\n", "", "line 11: virtuals/web/port: is missing"),
         ("address: 1.2.3.1/24", "address: 80", "line 12: virtuals/web/address: an IPv4 or IPv6 "),
         ("type: http", "type: htpp", "line 17: virtuals/web/check: unknown type 'htpp'; did you mean http?"),
-        ("type: http, ", "", "line 17: virtuals/web/check: needs a type; known here: tcp, http, send_expect"),
-        ("status: [200]", "status: [200, 99]", "line 17: virtuals/web/check/status/1: must be at least 100"),
+        (
+            "type: http, ",
+            "",
+            "line 17: virtuals/web/check: needs a type; known here: tcp, http, https, send_expect, exec, ",
+        ),
+        (
+            "status: [200]",
+            "status: [200, 99]",
+            "line 17: virtuals/web/check/status/1: a status code (100 … 599) or a range",
+        ),
         ("status: [200]", "status: {}", "line 17: virtuals/web/check/status: a list is expected here"),
         ("path: /", "pfad: /", "line 17: virtuals/web/check/pfad: unknown key"),
         (
@@ -175,12 +183,13 @@ def test_a_problem_names_its_line_and_its_path(old: str, new: str, problem: str)
 @pytest.mark.parametrize(
     ("check", "problem"),
     [
-        ("type: tcp, path: /x", "path: unknown key: path belongs to the type http"),
-        ("type: http, expect: x", "expect: unknown key: expect belongs to the type send_expect"),
+        ("type: tcp, path: /x", "path: unknown key: path belongs to the type http or https"),
+        ("type: http, expect: x", "expect: unknown key: expect belongs to the type send_expect or exec or udp"),
         ("type: http, pth: /x", "pth: unknown key; did you mean path?"),
         (
             "type: tcp, pth: /x",
-            "pth: unknown key; known here: interval_s, timeout_s, fall, rise, port, reentry_s, type",
+            "pth: unknown key; known here: interval_s, timeout_s, fall, rise, port, reentry_s, recheck_s, jitter, initial, "
+            "type",
         ),
     ],
 )

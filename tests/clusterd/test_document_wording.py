@@ -51,7 +51,7 @@ def told(data: object) -> list[str]:
         ({"interface": 16 * "e"}, "interface: at most 15 characters are expected, not 16"),
         ({"interface": 0}, "interface: a text is expected (in quotes, where it looks like something else), not 0"),
         ({"check": 5}, "check: keys with values are expected here ({key: value}), not 5"),
-        ({"check": {}}, "check: needs a type; known here: tcp, http, send_expect"),
+        ({"check": {}}, "check: needs a type; known here: tcp, http, https, send_expect, exec, "),
         ({"check": {"type": "tpc"}}, "check: unknown type 'tpc'; did you mean tcp?"),
         ({"check": {"type": "http", "status": []}}, "check/status: at least 1 is expected"),
         ({"check": {"type": "tcp", "interval_s": "2s"}}, "check/interval_s: a number is expected, not '2s'"),

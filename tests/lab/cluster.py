@@ -61,7 +61,11 @@ class LabCluster:
             raise RuntimeError(f"clusterd init: {done.stdout}{done.stderr}")
         for router in ROUTERS:
             self.start_router(router)
-        wait_for("both routers applied the first commit", self.settled, _STARTING_S)
+        try:
+            wait_for("both routers applied the first commit", self.settled, _STARTING_S)
+        except AssertionError as error:
+            told = "\n".join(f"{name}: {self.status(name)}\n{self.routers[name].output()}" for name in ROUTERS)
+            raise AssertionError(f"{error}\n{told}") from None
 
     def settled(self) -> bool:
         """Whether all running routers applied the last commit and are ready, all pools are full, and one is active."""

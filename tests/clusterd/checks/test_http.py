@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from clusterd.checks import probe
+from clusterd.checks.dialogue import Place
 from clusterd.checks.http import request_to
 from clusterd.health import Observation
 from clusterd.model import HttpCheck
+from clusterd.probing import probe
 from tests.clusterd.checks.servers import Serve, answering, saying, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -83,7 +84,7 @@ async def test_the_host_is_the_one_that_was_configured() -> None:
 
 @pytest.mark.parametrize(("port", "host"), [(80, b"[2001:db8::1]"), (8080, b"[2001:db8::1]:8080")])
 def test_an_address_of_ipv6_stands_in_brackets(port: int, host: bytes) -> None:
-    assert (b"host", host) in list(request_to("2001:db8::1", port, check()).headers)
+    assert (b"host", host) in list(request_to(Place("2001:db8::1", port), check(), check()).headers)
 
 
 async def test_a_server_of_ipv6_is_asked() -> None:
@@ -93,7 +94,7 @@ async def test_a_server_of_ipv6_is_asked() -> None:
 
 @pytest.mark.parametrize(("port", "host"), [(80, b"10.1.0.1"), (8080, b"10.1.0.1:8080")])
 def test_the_host_names_a_port_that_is_not_80(port: int, host: bytes) -> None:
-    assert (b"host", host) in list(request_to("10.1.0.1", port, check()).headers)
+    assert (b"host", host) in list(request_to(Place("10.1.0.1", port), check(), check()).headers)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from clusterd.checks import probe
 from clusterd.checks.send_expect import translated
 from clusterd.health import Observation
 from clusterd.model import SendExpectCheck
+from clusterd.probing import probe
 from tests.clusterd.checks.servers import Serve, answering, saying, serving
 
 GOOD = Observation(True, "answered as expected")

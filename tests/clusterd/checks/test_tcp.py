@@ -2,9 +2,9 @@
 
 import asyncio
 
-from clusterd.checks import probe
 from clusterd.health import Observation
 from clusterd.model import TcpCheck
+from clusterd.probing import probe
 from tests.clusterd.checks.servers import saying, serving
 
 CHECK = TcpCheck(type="tcp", timeout_s=1)

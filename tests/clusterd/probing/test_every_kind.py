@@ -5,30 +5,46 @@ import os
 import resource
 import socket
 import time
+from importlib import import_module
 from typing import get_args
 
 import pytest
 
-from clusterd.checks import KINDS, probe
-from clusterd.checks.conversation import observed, quoted
+from clusterd.checks import MODULES, TRANSPORTS, kinds, transport
+from clusterd.checks.dialogue import quoted
 from clusterd.health import Observation
-from clusterd.model import Check, HttpCheck, SendExpectCheck, TcpCheck
+from clusterd.model import Check, Cluster, SendExpectCheck, TcpCheck
+from clusterd.probing import probe
+from clusterd.probing.engine import Engine
 from tests.clusterd.checks.servers import free_port, saying, serving
 
-EVERY_KIND: list[TcpCheck | HttpCheck | SendExpectCheck] = [
-    TcpCheck(type="tcp", timeout_s=0.3),
-    HttpCheck(type="http", timeout_s=0.3),
-    SendExpectCheck(type="send_expect", expect="220", timeout_s=0.3),
+GIVEN: dict[str, dict[str, object]] = {
+    "send_expect": {"expect": "220"},
+    "exec": {"command": ["/bin/true"]},
+}
+EVERY_KIND: list[Check] = [
+    kind.model_validate({"type": name, "timeout_s": 0.3, **GIVEN.get(name, {})})
+    for kind in kinds()
+    for name in get_args(kind.model_fields["type"].annotation)
 ]
-every_kind = pytest.mark.parametrize("check", EVERY_KIND, ids=lambda check: check.type)
+STREAMS = [check for check in EVERY_KIND if transport(check) == "stream"]
+every_kind = pytest.mark.parametrize("check", STREAMS, ids=lambda check: check.type)
 
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not used as paths
 
 
-def test_every_kind_of_check_in_the_model_has_its_probe() -> None:
-    assert set(KINDS) == set(get_args(get_args(Check)[0]))
+@pytest.mark.parametrize("check", EVERY_KIND, ids=lambda check: check.type)
+def test_every_kind_of_check_can_be_in_a_document_and_has_its_module(check: Check) -> None:
+    said = {"address": "10.0.0.1/24", "interface": "eth0", "port": 80, "check": check.model_dump()}
+    assert Cluster.model_validate({"virtuals": {"web": said}}).virtuals["web"].check == check
+    name = MODULES.get(check.type, check.type)
+    assert hasattr(import_module(f"clusterd.checks.{name}"), "judged" if name == "exec" else "talk")
+
+
+def test_what_is_no_stream_is_a_type_of_check() -> None:
+    assert set(TRANSPORTS) <= {check.type for check in EVERY_KIND}
 
 
 @every_kind
@@ -84,26 +100,38 @@ async def test_a_check_ends_when_it_is_cancelled(check: Check) -> None:
             await task
 
 
-@every_kind
+@pytest.mark.parametrize("check", [each for each in EVERY_KIND if each.type != "exec"], ids=lambda check: check.type)
 async def test_a_check_without_a_file_descriptor_says_nothing_about_the_server(check: Check) -> None:
+    found: list[Observation] = []
+    engine = Engine()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.dup(0)
     os.close(lowest_free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
     try:
-        found = await probe("127.0.0.1", 9, check)
+        engine.check("127.0.0.1", 9, check, found.append)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert found == Observation(False, "too many open files", conclusive=False)
+        engine.close()
+    assert found == [Observation(False, "too many open files", conclusive=False)]
 
 
 async def test_a_check_that_was_held_up_says_nothing_about_the_server() -> None:
-    async def talk() -> Observation:
-        time.sleep(0.65)  # noqa: ASYNC251 - the whole process stands still, as when it is stopped
-        await asyncio.sleep(0.01)
-        return Observation(True, "")
+    async with serving(saying(then_s=9)) as port:
+        check = SendExpectCheck(type="send_expect", expect="220", timeout_s=0.1)
+        probing = asyncio.create_task(probe("127.0.0.1", port, check))
+        await asyncio.sleep(0)
+        time.sleep(0.7)  # noqa: ASYNC251 - the whole process stands still, as when it is stopped
+        assert await probing == Observation(False, "the check was held up", conclusive=False)
 
-    assert await observed(talk(), 0.1, bytearray()) == Observation(False, "the check was held up", conclusive=False)
+
+async def test_an_answer_that_came_in_time_counts_however_late_it_is_looked_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        check = TcpCheck(type="tcp", timeout_s=0.1)
+        probing = asyncio.create_task(probe("127.0.0.1", listening.getsockname()[1], check))
+        await asyncio.sleep(0)
+        time.sleep(0.7)  # noqa: ASYNC251 - the whole process stands still, as when it is stopped
+        assert (await probing).ok
 
 
 async def test_a_part_of_an_answer_is_shown_when_no_more_comes() -> None:
