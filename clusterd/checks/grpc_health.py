@@ -18,6 +18,7 @@ from clusterd.model import GrpcCheck
 SERVING = 1
 STATUSES = {0: "UNKNOWN", SERVING: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 _STREAM = 1
+_FRAME_HEADER, _SETTINGS = 9, 4  # a server begins with a frame of this type: RFC 9113, sections 3.4 and 4.1
 _LONGEST = 4096  # of the answer's message
 
 
@@ -38,8 +39,12 @@ def _call(place: Place, check: GrpcCheck) -> Generator[Step, bytes, Observation]
     connection.send_data(_STREAM, request(check.service), end_stream=True)
     inbox, message = Inbox(), bytearray()
     said: dict[str, str] = {}
+    yield from inbox.more(connection.data_to_send())
+    while len(inbox.held) < _FRAME_HEADER:
+        yield from inbox.more()
+    if inbox.held[3] != _SETTINGS:
+        return Observation(False, f"answered {quoted(inbox.held)}, which is not HTTP/2")
     while True:
-        yield from inbox.more(connection.data_to_send())
         events = connection.receive_data(bytes(inbox.held))
         inbox.held.clear()
         for event in events:
@@ -52,6 +57,7 @@ def _call(place: Place, check: GrpcCheck) -> Generator[Step, bytes, Observation]
                 return judged(said, bytes(message))
             elif isinstance(event, h2.events.StreamReset | h2.events.ConnectionTerminated):
                 return Observation(False, f"gave the call up with HTTP/2 error {event.error_code}")
+        yield from inbox.more(connection.data_to_send())
 
 
 def _headers(place: Place, check: GrpcCheck) -> list[tuple[str, str]]:

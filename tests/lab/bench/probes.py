@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PORT = 18080
 INTERVAL_S = 2.0
 SETTLING_S = 8.0
 ROW = "row "
@@ -50,8 +49,9 @@ class Load:
 
 
 def serve(kind: str) -> None:
-    """Answer on every address of the loopback."""
-    listening = socket.create_server(("0.0.0.0", PORT), backlog=4096)
+    """Answer on every address of the loopback, at the port that is printed."""
+    listening = socket.create_server(("0.0.0.0", 0), backlog=4096)
+    print(listening.getsockname()[1], flush=True)
     listening.setblocking(False)
     epoll = select.epoll()
     epoll.register(listening, select.EPOLLIN)
@@ -74,19 +74,17 @@ def serve(kind: str) -> None:
 
 
 @contextmanager
-def serving(kind: str) -> Iterator[None]:
-    """Have the servers in a process of their own."""
+def serving(kind: str) -> Iterator[int]:
+    """Have the servers in a process of their own, and give their port."""
     code = f"from tests.lab.bench.probes import serve; serve({kind!r})"
-    process = subprocess.Popen([sys.executable, "-c", code])
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT)):
-                break
-            time.sleep(0.05)
-        yield
+        yield int(process.stdout.readline())
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
 def addresses(count: int) -> list[str]:
@@ -94,11 +92,11 @@ def addresses(count: int) -> list[str]:
     return [f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}" for number in range(count)]
 
 
-def assignment(kind: str, count: int) -> bytes:
+def assignment(kind: str, count: int, port: int) -> bytes:
     """The line that tells a prober of so many real servers."""
     check = {"type": kind, "interval_s": INTERVAL_S, "timeout_s": 1.5}
     targets = [
-        {"virtual": f"v{number // 10}", "server": f"s{number}", "address": address, "port": PORT, "check": check}
+        {"virtual": f"v{number // 10}", "server": f"s{number}", "address": address, "port": port, "check": check}
         for number, address in enumerate(addresses(count))
     ]
     return json.dumps({"targets": targets}).encode() + b"\n"
@@ -121,7 +119,7 @@ def of_clusterd(kind: str, count: int, seconds: float) -> Load:
     """Measure the prober for so many seconds, once every server has been checked."""
     code = _PROBER.format(every_s=seconds)
     with (
-        serving(kind),
+        serving(kind) as port,
         subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as prober,
@@ -129,7 +127,7 @@ def of_clusterd(kind: str, count: int, seconds: float) -> Load:
         assert prober.stdin is not None
         assert prober.stdout is not None
         assert prober.stderr is not None
-        prober.stdin.write(assignment(kind, count))
+        prober.stdin.write(assignment(kind, count, port))
         prober.stdin.flush()
         for _ in range(count):
             assert json.loads(prober.stdout.readline())["verdict"]["up"]
@@ -156,9 +154,9 @@ def of_clusterd(kind: str, count: int, seconds: float) -> Load:
 
 def of_keepalived(count: int, seconds: float) -> Load:
     """Measure keepalived's checker with the same servers; how late its checks begin it does not tell."""
-    with serving("tcp"), tempfile.TemporaryDirectory(prefix="clusterd-bench.") as folder:
+    with serving("tcp") as port, tempfile.TemporaryDirectory(prefix="clusterd-bench.") as folder:
         path, pid_file = Path(folder) / "keepalived.conf", Path(folder) / "checkers.pid"
-        path.write_text(configuration(count))
+        path.write_text(configuration(count, port))
         command = ["keepalived", "--dont-fork", "--check", "--log-console", f"--use-file={path}"]
         pids = [f"--pid={folder}/pid", f"--checkers_pid={pid_file}"]
         with subprocess.Popen([*command, *pids], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
@@ -177,12 +175,12 @@ def of_keepalived(count: int, seconds: float) -> Load:
     )
 
 
-def configuration(count: int) -> str:
+def configuration(count: int, port: int) -> str:
     """The same real servers for keepalived.conf(5), ten to a virtual server."""
     check = "TCP_CHECK { connect_timeout 1.5 }"
     text, places = "", addresses(count)
     for number in range(0, count, 10):
-        servers = "".join(f"  real_server {each} {PORT} {{ {check} }}\n" for each in places[number : number + 10])
+        servers = "".join(f"  real_server {each} {port} {{ {check} }}\n" for each in places[number : number + 10])
         text += (
             f"virtual_server 10.{number // 62500}.{number // 250 % 250}.{1 + number % 250} 80 {{\n"
             f"  delay_loop {INTERVAL_S:g}\n  lb_algo rr\n  lb_kind NAT\n  protocol TCP\n{servers}}}\n"
