@@ -5,6 +5,7 @@ Then the document's own rules hold, and their problems are told with the lines o
 """
 
 import re
+import shlex
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address, ip_address
@@ -16,6 +17,8 @@ from clusterd.model import Cluster
 
 Path = tuple[str, ...]
 
+WITHOUT_TCP = ("udp", "dns", "icmp", "exec")  # checks that are right for a service over UDP
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}\n]")
 MOST_ADDRESSES = 1024  # in one range
 # What a server of these protocols says first, for programs that check them by speaking the protocol.
 GREETINGS = {"smtp": "220", "submission": "220", "ftp": "220", "pop": "+OK", "imap": "* OK", "nntp": "20"}
@@ -190,3 +193,16 @@ def scheduler_flags(scheduler: str, words: Iterable[str]) -> tuple[list[str], li
     own |= {name: name for name in own.values()}
     given = list(dict.fromkeys(words))
     return list(dict.fromkeys(own[word] for word in given if word in own)), [word for word in given if word not in own]
+
+
+def command(text: str) -> list[str]:
+    """Return the program and arguments that a command line names. Raises ValueError where it takes more than that."""
+    if _SHELL.search(text):
+        raise ValueError("it is for a shell, and clusterd uses none: put it into a script")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"its quotes are not closed: {error}") from error
+    if not words or not words[0].startswith("/"):
+        raise ValueError("clusterd needs the program's full path")
+    return words

@@ -7,9 +7,8 @@ a comment where it belongs, and is told as a warning.
 The limits here are those that `keepalived -t` enforces: it refuses a file in which a number is out of range.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface
 from itertools import count
 from typing import Any
@@ -19,18 +18,16 @@ from clusterd.model import (
     Check,
     Cluster,
     Forwarding,
-    HttpCheck,
-    SendExpectCheck,
     Server,
     Settings,
     Sync,
     Tunnel,
     Virtual,
-    accepted,
     checked_port,
     family,
     forwarding,
 )
+from renderers import keepalived_checks
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
@@ -43,7 +40,6 @@ LONGEST_CONNECT_S = 4294.967295
 SHORTEST_S = 0.000001
 MOST_ADVERTISED = 20  # addresses in one advert; keepalived.conf(5), virtual_ipaddress_excluded
 _LB_KINDS: dict[Forwarding, str] = {"nat": "NAT", "direct": "DR", "tunnel": "TUN"}
-_SAYABLE_PATH = re.compile(r'[^"\\#!$]{1,500}')  # the rest ends a string, begins a comment or is expanded
 
 
 def render(cluster: Cluster, router: str | None = None) -> Rendering:
@@ -255,35 +251,15 @@ def _check(check: Check, part: str, notes: Notes) -> dict[str, object]:
         notes.add(part, "check/rise", f"{check.rise} is not said: in keepalived one success is enough")
     if check.reentry_s:
         notes.add(part, "check/reentry_s", f"{check.reentry_s:g} is not said: in keepalived one success is enough")
+    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0)):
+        if getattr(check, word) != usual:
+            notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: keepalived has nothing like it")
     return {
         "interval_s": _number(check.interval_s),
         "timeout_s": _number(timeout_s),
         "retries": check.fall - 1,
-        "http": _http(check, part, notes),
+        **keepalived_checks.said(check, part, notes),
     }
-
-
-def _http(check: Check, part: str, notes: Notes) -> dict[str, object] | None:
-    """Return what becomes an HTTP_GET, none for a check that only connects."""
-    if isinstance(check, SendExpectCheck):
-        notes.add(part, "check", "keepalived cannot send and expect: the check only connects")
-    if not isinstance(check, HttpCheck):
-        return None
-    if not _SAYABLE_PATH.fullmatch(check.path):
-        notes.add(part, "check/path", "keepalived cannot say this path: the check only connects")
-        return None
-    return {"path": check.path, "host": check.host, "status": _ranges(accepted(check.status))}
-
-
-def _ranges(codes: Iterable[int]) -> list[str]:
-    """Return status codes in order, neighbours as ranges: 200-204."""
-    found: list[list[int]] = []
-    for code in sorted(set(codes)):
-        if found and found[-1][-1] == code - 1:
-            found[-1].append(code)
-        else:
-            found.append([code])
-    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found]
 
 
 def _within(limits: tuple[float, float], value: float) -> float:

@@ -7,6 +7,7 @@ stood at its default may be written out, and a line break in a text has become `
 
 import math
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv4Network, IPv6Address
@@ -19,12 +20,14 @@ from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
 from clusterd.model import (
     Check,
     Cluster,
+    ExecCheck,
     Host,
     HttpCheck,
     Router,
     SendExpectCheck,
     Settings,
     Sync,
+    TcpCheck,
     Virtual,
     family,
     forwarding,
@@ -248,19 +251,26 @@ def _server(cluster: Cluster, virtual: Virtual, part: str, label: str, notes: No
 
 def _check(virtual: Virtual, part: str, notes: Notes) -> dict[str, object]:
     check = virtual.check
+    program = _program(check, part, notes)
     send, expect, regex = _texts(check, part, notes)
     quoted_send = _quoted(send, part, "check/send", notes)
     quoted_expect = _quoted(expect, part, "check/expect", notes)
     if (quoted_send is None) != (send is None) or (quoted_expect is None) != (expect is None):
         quoted_send = quoted_expect = None  # half a conversation would fail on servers that are well
-    if quoted_send is None and quoted_expect is None and virtual.port == PORT:
+    if program is None and isinstance(check, ExecCheck):
+        quoted_expect = None
+    if program is None and quoted_send is None and quoted_expect is None and virtual.port == PORT:
         notes.add(part, "check", "on port 80 lvs.cf cannot ask for a connection only: an HTTP probe is sent")
     if check.timeout_s != check.interval_s:
         notes.add(part, "check/timeout_s", f"{check.timeout_s:g} is not said: lvs.cf has the interval for both")
+    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0)):
+        if getattr(check, word) != usual:
+            notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: lvs.cf has nothing like it")
     for word in ("fall", "rise"):
         if getattr(check, word) != 1:
             notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: in lvs.cf one result decides")
     return {
+        "program": program,
         "send": quoted_send,
         "expect": quoted_expect,
         "regex": regex and quoted_expect is not None,
@@ -273,14 +283,33 @@ def _texts(check: Check, part: str, notes: Notes) -> tuple[str | None, str | Non
     """Return what is sent, what is expected, and whether that is a regular expression."""
     if isinstance(check, SendExpectCheck):
         return check.send, check.expect, check.regex
+    if isinstance(check, ExecCheck):
+        return None, check.expect, check.regex
     if not isinstance(check, HttpCheck):
+        if not isinstance(check, TcpCheck):
+            notes.add(part, "check", f"lvs.cf has no check of type {check.type}: it only connects")
         return None, None, False
+    for word, usual in (("headers", {}), ("also", ()), ("body", None), ("digest", None)):
+        if getattr(check, word) != usual:
+            notes.add(part, f"check/{word}", "is not said: in lvs.cf the status of one page decides")
     notes.add(part, "check", "the http check is said as send and expect")
     host = rf"Host: {check.host}\r\n" if check.host else ""
     path = check.path.replace("\\", r"\\")
     codes = "|".join(_codes(each) for each in check.status)
     expect = f"^HTTP/1.[01] {f'({codes})' if '|' in codes else codes}"
-    return rf"GET {path} HTTP/1.0\r\n{host}\r\n", expect, True
+    return rf"{check.method} {path} HTTP/1.0\r\n{host}\r\n", expect, True
+
+
+def _program(check: Check, part: str, notes: Notes) -> str | None:
+    """Return the program of an exec check in quotes, none where the format cannot say it."""
+    if not isinstance(check, ExecCheck):
+        return None
+    command = shlex.join(check.command)
+    if not check.expect or "%%" in command or '"' in command or len(command.encode()) > LONGEST_TEXT:
+        notes.add(part, "check/command", "lvs.cf cannot say this program: the check only connects")
+        return None
+    notes.add(part, "check/user", f"{check.user} is not said: nanny runs programs as root")
+    return f'"{command}"'
 
 
 def _codes(status: int | str) -> str:
@@ -289,7 +318,8 @@ def _codes(status: int | str) -> str:
         return str(status)
     first, _, last = status.partition("-")
     if first.endswith("00") and last.endswith("99"):
-        return f"[{first[0]}-{last[0]}][0-9][0-9]"
+        hundreds = first[0] if first[0] == last[0] else f"[{first[0]}-{last[0]}]"
+        return f"{hundreds}[0-9][0-9]"
     return "|".join(map(str, range(int(first), int(last) + 1)))
 
 

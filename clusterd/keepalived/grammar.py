@@ -131,15 +131,31 @@ CHECK: Keywords = {
 }
 HTTP: Keywords = {
     **CHECK,
-    **_words(None, "url http_protocol"),
-    **_words(_LIKE, "fast_recovery enable_sni"),
+    **_words(None, "url http_protocol enable_sni"),
+    **_words(_LIKE, "fast_recovery"),
 }
-SMTP: Keywords = {**CHECK, **_words(_LIKE, "helo_name host")}
+SMTP: Keywords = {**CHECK, **_words(None, "helo_name"), **_words(_LIKE, "host")}
+DNS: Keywords = {**CHECK, **_words(None, "type name")}
+PING: Keywords = {**_TIMING, **_words(_NOTIFY["warmup"], "warmup"), **_words(None, "alpha")}
+UDP: Keywords = {**CHECK, **_words(None, "require_reply"), **_words(_LIKE, "payload min_reply_length max_reply_length")}
+MISC: Keywords = {
+    **_TIMING,
+    **_words(None, "alpha misc_path misc_timeout user"),
+    **_words(_NOTIFY["warmup"], "warmup"),
+    **_words("a program says whether the server is well, not which weight it gets", "misc_dynamic"),
+}
+KINDS: Mapping[str, Keywords] = {
+    "HTTP_GET": HTTP,
+    "SSL_GET": HTTP,
+    "TCP_CHECK": CHECK,
+    "SMTP_CHECK": SMTP,
+    "DNS_CHECK": DNS,
+    "PING_CHECK": PING,
+    "UDP_CHECK": UDP,
+    "MISC_CHECK": MISC,
+}
 
 URL: Keywords = {
-    **_words(None, "path status_code virtualhost"),
-    **_words(
-        "clusterd looks at the status, not at the content", "digest regex regex_no_match regex_options regex_stack"
-    ),
-    **_words("clusterd looks at the status, not at the content", "regex_min_offset regex_max_offset"),
+    **_words(None, "path status_code virtualhost digest regex"),
+    **_words(_LIKE, "regex_no_match regex_options regex_stack regex_min_offset regex_max_offset"),
 }

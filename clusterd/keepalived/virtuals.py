@@ -13,6 +13,7 @@ from clusterd.keepalived.text import Place
 from clusterd.keepalived.vrrp import Floating
 from clusterd.lvscf.values import HOST, NETMASK, PORT
 from clusterd.reading import (
+    WITHOUT_TCP,
     Draft,
     Path,
     addresses,
@@ -52,6 +53,8 @@ class Virtuals:
         body, origins = _body(section)
         servers = _servers(section, body, origins)
         body["check"] = check(section, servers, origins)
+        if body["protocol"] in ("udp", "sctp") and body["check"]["type"] not in WITHOUT_TCP:
+            section.said(f"{body['protocol']}, but checked with TCP: servers that take no TCP there count as down")
         taken = self._made.data["virtuals"]
         said = section.value("snmp_name", str, "") or "-".join(
             statement.words[2:] if statement.words[1:2] == ("group",) else ()
@@ -130,8 +133,6 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
         body["protocol"] = section.value("protocol", str.lower, "tcp")
     else:
         section.said("no protocol is said: udp, as keepalived takes it")
-    if body["protocol"] in ("udp", "sctp"):
-        section.said(f"{body['protocol']}, but checked with TCP: servers that take no TCP there count as down")
     if given := section.last("persistence_timeout"):
         origins["persistence",] = (given.place.line, section.where(given))
         timeout_s = section.value("persistence_timeout", number, 0, bare=_PERSISTENT_S)

@@ -2,17 +2,28 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from clusterd.document import suggestion
 from clusterd.ldirectord.grammar import CHECKTYPES, SERVICES
 from clusterd.ldirectord.syntax import Given, Section
 from clusterd.lvscf.values import PORT
-from clusterd.reading import GREETINGS, number
+from clusterd.model.timing import regular
+from clusterd.reading import GREETINGS, command, number
 
 CONNECT_S, NEGOTIATE_S, INTERVAL_S = 5, 30, 10  # ldirectord's defaults
 LONGEST_TEXT = 255  # of the document's send and expect
-_CONVERSATION = {"http", "simpletcp", *GREETINGS}
+_OK = ("200-299",)
+# What a service is asked for without a login, by the type of check.
+_SPOKEN: Mapping[str, dict[str, Any]] = {
+    "smtp": {"type": "smtp"},
+    "submission": {"type": "smtp"},
+    "dns": {"type": "dns"},
+    "mysql": {"type": "mysql"},
+    "pgsql": {"type": "postgres"},
+}
+_CONVERSATION = {"http", "https", "simpletcp", *GREETINGS, *_SPOKEN}
 
 
 def check(section: Section, everywhere: Section, service: str, texts: tuple[str, str]) -> dict[str, Any]:
@@ -20,7 +31,11 @@ def check(section: Section, everywhere: Section, service: str, texts: tuple[str,
     kind = section.value("checktype", _checktype, "negotiate")
     given = section.given.get("checktype", Given(section.line, "checktype", kind))
     said = {"type": "tcp"}
-    if kind not in ("negotiate", "connect"):
+    if kind == "ping":
+        said = {"type": "icmp"}
+    elif kind == "external":
+        said = _program(section, given)
+    elif kind not in ("negotiate", "connect"):
         section.warn(given, f"clusterd has no check {kind}: it connects to each real server with TCP")
     elif kind == "negotiate":
         if service in _CONVERSATION:
@@ -34,6 +49,19 @@ def check(section: Section, everywhere: Section, service: str, texts: tuple[str,
         _unused(section, service, said["type"])
     port: Any = section.value("checkport", PORT.read, None)
     return said | _timing(section, everywhere, kind) | ({"port": port} if port else {})
+
+
+def _program(section: Section, given: Given) -> dict[str, Any]:
+    """Return the check that runs checkcommand with the arguments that ldirectord gives it."""
+    try:
+        words = command(section.value("checkcommand", str, "/bin/true"))
+    except ValueError as error:
+        section.warn(given, f"not carried over, so the check connects with TCP: {error}")
+        return {"type": "tcp"}
+    section.warn(
+        given, "is run as the user nobody, and is not told of the virtual server: its arguments 1 and 2 are empty"
+    )
+    return {"type": "exec", "command": [*words, "", "", "%h", "%p"]}
 
 
 def _checktype(word: str) -> str:
@@ -86,20 +114,47 @@ def yes(word: str) -> bool:
 def _conversation(section: Section, service: str, request: str, receive: str) -> dict[str, Any]:
     if service == "simpletcp":
         return _send_expect(section, request.lstrip("/"), receive) or {"type": "tcp"}
+    if service in _SPOKEN:
+        return _spoken(section, service, request)
     if service in GREETINGS:
         section.made.warn(section.line, section.path, f"of {service} only the greeting is checked")
         return {"type": "send_expect", "expect": GREETINGS[service]}
     method = section.value("httpmethod", str.upper, "GET")
     host = section.given.get("virtualhost")
-    if method == "GET" and not receive:
-        path = "/" + request.lstrip("/")
-        return {"type": "http", "path": path, "status": list(range(200, 300))} | ({"host": host.value} if host else {})
-    head = f"Host: {host.value}\n" if host else ""
     path = "/" + request.lstrip("/")
+    if service == "https" or not receive:
+        return _page(section, service, path, receive)
+    head = f"Host: {host.value}\n" if host else ""
     send = f"{method} {path} HTTP/1.0\n{head}\n".replace("\\", r"\\").replace("\n", r"\r\n")
     expect = r"^HTTP/1\.[01] 2" + (f"[\\s\\S]*(?:{receive})" if receive else "")
     said = _send_expect(section, send, expect)
-    return said or {"type": "http", "path": path, "status": list(range(200, 300))}
+    return said or {"type": "http", "path": path, "status": list(_OK)}
+
+
+def _page(section: Section, service: str, path: str, receive: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"type": service, "path": path, "status": list(_OK)}
+    host, method = section.given.get("virtualhost"), section.value("httpmethod", str.upper, "GET")
+    if host:
+        made["host"] = host.value
+    if method != "GET":
+        made["method"] = method
+    if service == "https":
+        made["verify"] = False  # ldirectord takes every certificate
+    if receive:
+        try:
+            made["body"] = regular(receive)
+        except ValueError as error:
+            section.warn(section.given.get("receive", Given(section.line, "receive", "")), f"not carried over: {error}")
+    return made
+
+
+def _spoken(section: Section, service: str, request: str) -> dict[str, Any]:
+    made = dict(_SPOKEN[service])
+    if service == "dns" and request:
+        made |= {"name": request, "record": "A"}
+    elif service in ("mysql", "pgsql"):
+        section.made.warn(section.line, section.path, f"of {service} it is checked that it would let somebody log in")
+    return made
 
 
 def _send_expect(section: Section, send: str, expect: str) -> dict[str, Any] | None:
@@ -121,7 +176,7 @@ def _send_expect(section: Section, send: str, expect: str) -> dict[str, Any] | N
 
 def _unused(section: Section, service: str, kind: str) -> None:
     """Warn of what belongs to a conversation that is not held."""
-    needless = {"httpmethod"} if kind == "http" else {"httpmethod", "virtualhost", "request", "receive"}
+    needless = set() if kind in ("http", "https") else {"httpmethod", "virtualhost", "request", "receive"}
     for word in sorted(needless):
         given = section.given.get(word)
         if given and not (word == "httpmethod" and given.value.upper() == "GET"):

@@ -55,7 +55,7 @@ VIRTUAL: Mapping[str, str | None] = {
     "real6": None,
     "fallback6": None,
     "checkcount": GLOBAL["checkcount"],
-    "checkcommand": _PROGRAM,
+    "checkcommand": None,
     "login": _LOGIN,
     "passwd": _LOGIN,
     "database": _LOGIN,

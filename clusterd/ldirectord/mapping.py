@@ -8,7 +8,18 @@ from clusterd.ldirectord.checks import check, positive, service_of, yes
 from clusterd.ldirectord.grammar import SERVICE_BY_PORT, WAYS
 from clusterd.ldirectord.syntax import Given, Section
 from clusterd.lvscf.values import HOST, NETMASK, PORT
-from clusterd.reading import Draft, addresses, endpoint, ipv6, mark, mark_name, number, server_name, virtual_name
+from clusterd.reading import (
+    WITHOUT_TCP,
+    Draft,
+    addresses,
+    endpoint,
+    ipv6,
+    mark,
+    mark_name,
+    number,
+    server_name,
+    virtual_name,
+)
 
 _REAL = re.compile(
     r"""(?P<first>\[[^\]\s]*\]|[^\s:>]+?)(->(?P<last>\[[^\]\s]*\]|[^\s:>]+))?(:(?P<port>[\w-]+))?"""
@@ -115,13 +126,14 @@ def _virtual(section: Section, everywhere: Section, target: tuple[str, ...], int
         made.warn(section.line, section.path, "its real servers are checked in different ways: the first way is taken")
     service = section.value("service", service_of, SERVICE_BY_PORT.get(port, "none"))
     known = made.data["virtuals"][name].pop("check", {})  # a port that only a check can use
-    made.put((*at, "check"), known | check(section, everywhere, service, own[0]))
+    how = known | check(section, everywhere, service, own[0])
+    made.put((*at, "check"), how)
     if not address:
         _checked_port(section, at, service)
     if section.value("checktype", str, "") == "off":
         for server in made.data["virtuals"][name]["servers"].values():
             server["enabled"] = False  # ldirectord activates none of them
-    if protocol == "udp":
+    if protocol == "udp" and how["type"] not in WITHOUT_TCP:
         made.warn(section.line, section.path, "udp, but checked with TCP: servers that take no TCP there count as down")
     word = "fallback6" if ipv6(address) else "fallback"
     if word not in section.given and "fallback" in section.given:

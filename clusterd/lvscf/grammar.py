@@ -92,7 +92,7 @@ VIRTUAL: Mapping[str, Key] = {
     "send": _composed(WORD, "check/send"),
     "expect": _composed(WORD, "check/expect"),
     "use_regex": _composed(BOOLEAN, "check/regex"),
-    "send_program": _lost(WORD, "", why="no programs are run as checks, so the check only connects"),
+    "send_program": _composed(WORD, "check/command"),
     "client_monitor": _lost(WORD, "/usr/sbin/nanny", why="clusterd checks the real servers itself"),
     "start_cmd": _lost(WORD, "", why=_FAILOVER),
     "stop_cmd": _lost(WORD, "", why=_FAILOVER),

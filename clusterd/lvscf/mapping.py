@@ -8,7 +8,7 @@ from typing import Any
 from clusterd.lvscf.grammar import Path
 from clusterd.lvscf.syntax import Block, Given
 from clusterd.model import Cluster, Masquerade
-from clusterd.reading import Draft, free_name
+from clusterd.reading import Draft, command, free_name
 
 PRIORITIES = {"primary": 100, "backup": 50}
 KEEPALIVE_S, DEADTIME_S, HEARTBEAT_PORT = 2, 5, 539
@@ -178,19 +178,32 @@ def _check(made: Draft, block: Block, at: Path) -> None:
     texts: dict[str, str] = {key: block.given[key].value for key in ("send", "expect") if key in block.given}
     check = {"interval_s": CHECK_S, "timeout_s": CHECK_S, "reentry_s": REENTRY_S, "fall": 1, "rise": 1}
     check |= made.data["virtuals"][at[-1]].get("check", {})
-    for key in ("send", "expect", "regex"):
+    for key in ("send", "expect", "regex", "command"):
         check.pop(key, None)
     if block.sound("send_program"):
-        for key in texts:
-            line = block.given[key].line
-            made.warn(line, block.where(key), "not carried over: it belongs to send_program, which is not either")
-        texts = {}
-    elif not texts and block.sound("port", PORT) == PORT:
+        made.put((*at, "check"), _program(made, block, texts) | check)
+        return
+    if not texts and block.sound("port", PORT) == PORT:
         texts = PROBE
     if "expect" in texts and "expect" in block.given:
         made.origins[*at, "check"] = (block.given["expect"].line, block.where("expect"))  # when it does not compile
     kind = {"type": "send_expect", **texts, "regex": block.sound("use_regex", False)} if texts else {"type": "tcp"}
     made.put((*at, "check"), kind | check)
+
+
+def _program(made: Draft, block: Block, texts: dict[str, str]) -> dict[str, Any]:
+    """Return the check that runs send_program and compares what it prints; one that connects where it cannot be."""
+    given = block.given["send_program"]
+    if "send" in texts:
+        made.warn(block.given["send"].line, block.where("send"), "not carried over: send_program stands in its place")
+    try:
+        words = command(given.value)
+    except ValueError as error:
+        made.warn(given.line, block.where("send_program"), f"not carried over, so the check only connects: {error}")
+        return {"type": "tcp"}
+    made.warn(given.line, block.where("send_program"), "is run as the user nobody, not as root")
+    expect = {"expect": texts["expect"], "regex": block.sound("use_regex", False)} if "expect" in texts else {}
+    return {"type": "exec", "command": words, **expect}
 
 
 def _load(made: Draft, root: Block, block: Block, at: Path) -> None:

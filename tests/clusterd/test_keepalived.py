@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterd import keepalived
-from clusterd.model import HttpCheck, SendExpectCheck, TcpCheck
+from clusterd.model import HttpCheck, TcpCheck
 from tests.clusterd.fuzz.targets import included, sample
 from tests.clusterd.keepalived_files import checked, group, read, virtual, warned, web
 from tests.strategies import SCHEDULERS
@@ -28,7 +28,7 @@ def test_files_as_people_have_them_are_a_cluster() -> None:
     ]
     assert isinstance(web.check, HttpCheck)
     assert (web.check.path, web.check.host) == ("/health?full=1", "www.example.net")
-    assert (web.check.status, web.check.fall, web.check.timeout_s) == ((200, 201, 202, 203, 204, 301), 3, 2)
+    assert (web.check.status, web.check.fall, web.check.timeout_s) == (("200-204", 301), 3, 2)
     assert (mail.forwarding, list(mail.servers)) == ("direct", ["mx1", "mx2"])
     assert (dns.forwarding, dns.protocol) == ("tunnel", "udp")
     *places, marked = shop
@@ -194,24 +194,78 @@ def test_a_virtual_server_of_sctp_is_one_and_that_it_is_checked_with_tcp_is_told
 # Checks
 
 
-@pytest.mark.parametrize("kind", ["DNS_CHECK", "MISC_CHECK", "BFD_CHECK", "PING_CHECK", "UDP_CHECK", "FILE_CHECK"])
+@pytest.mark.parametrize("kind", ["BFD_CHECK", "FILE_CHECK"])
 def test_a_check_that_clusterd_does_not_have_is_tcp_and_that_is_told(kind: str) -> None:
     (told,) = warned(*checked(f"{kind} {{", "misc_path x", "}"))
     assert told.startswith("line 3: virtual_server 1.2.3.1 80/real_server 10.0.0.1 80/" + kind)
     assert web(*checked(f"{kind} {{ }}")[1:-1]).check.type == "tcp"
 
 
-def test_a_check_with_tls_is_tcp_and_that_is_told() -> None:
-    (told,) = warned(*checked("SSL_GET { }"))
-    assert told.endswith("clusterd's checks do not speak TLS: it connects to the real server with TCP")
+@pytest.mark.parametrize(
+    ("lines", "check"),
+    [
+        (["PING_CHECK { }"], {"type": "icmp"}),
+        (
+            ["DNS_CHECK {", "type a", "name www.example.org", "}"],
+            {"type": "dns", "record": "A", "name": "www.example.org"},
+        ),
+        (["DNS_CHECK { }"], {"type": "dns", "record": "SOA", "name": "."}),
+        (["UDP_CHECK { }"], {"type": "udp", "expect": None}),
+        (["UDP_CHECK {", "require_reply", "}"], {"type": "udp", "expect": "*"}),
+        (["SMTP_CHECK {", "helo_name lb.example.org", "}"], {"type": "smtp", "hello": "lb.example.org"}),
+        (["TCP_CHECK {", "connect_port 8080", "}"], {"type": "tcp", "port": 8080}),
+        (["SSL_GET { }"], {"type": "https", "verify": False, "path": "/", "server_name": None}),
+        (
+            ["SSL_GET {", "enable_sni", "url { path /up", "virtualhost a.org", "} }"],
+            {"type": "https", "server_name": "a.org", "host": "a.org", "path": "/up"},
+        ),
+        (
+            ["HTTP_GET {", "url {", "digest 5D41402ABC4B2A76B9719D911017C592", "regex ^hel+o", "} }"],
+            {"digest": "md5:5d41402abc4b2a76b9719d911017c592", "body": "^hel+o", "status": ("200-299",)},
+        ),
+        (
+            ["MISC_CHECK {", "misc_path \"/usr/lib/ok -x 'a b'\"", "misc_timeout 7", "user check", "}"],
+            {
+                "type": "exec",
+                "command": ("/usr/lib/ok", "-x", "a b"),
+                "user": "check",
+                "timeout_s": 7,
+                "interval_s": 60,
+            },
+        ),
+    ],
+)
+def test_a_checker_becomes_the_check_that_does_the_same(lines: list[str], check: dict[str, object]) -> None:
+    assert web(*checked(*lines)[1:-1]).check.model_dump().items() >= check.items()
+    assert warned(*checked(*lines)) == []
 
 
-def test_of_smtp_the_greeting_is_checked_and_that_is_told() -> None:
-    check = web(*checked("SMTP_CHECK { }")[1:-1]).check
-    assert isinstance(check, SendExpectCheck)
-    assert check.expect == "220"
-    (told,) = warned(*checked("SMTP_CHECK { }"))
-    assert told.endswith("of smtp only the greeting is checked")
+def test_a_program_is_not_run_as_root_and_that_is_told() -> None:
+    lines = checked("MISC_CHECK {", "misc_path /usr/lib/ok", "}")
+    assert web(*lines[1:-1]).check.model_dump().items() >= {"type": "exec", "user": "nobody", "timeout_s": 60}.items()
+    assert [told.split(": ")[-1] for told in warned(*lines)] == [
+        "is run as the user nobody, unless `user` of the check says otherwise"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ('"/bin/a | /bin/b"', "it is for a shell, and clusterd uses none: put it into a script"),
+        ("ok.sh", "clusterd needs the program's full path"),
+        ('"/bin/a \'b"', "its quotes are not closed: No closing quotation"),
+    ],
+)
+def test_a_program_that_needs_a_shell_is_not_carried_over(path: str, why: str) -> None:
+    lines = checked("MISC_CHECK {", f"misc_path {path}", "}")
+    assert web(*lines[1:-1]).check.type == "tcp"
+    (told,) = warned(*lines)
+    assert told.endswith(f"/misc_path: not carried over, so the check connects with TCP: {why}")
+
+
+def test_a_regular_expression_that_python_does_not_have_is_told() -> None:
+    (told,) = warned(*checked("HTTP_GET {", "url {", "regex (?>a)(", "} }"))
+    assert "/regex: not carried over: is not a regular expression: " in told
 
 
 def test_a_server_without_a_check_is_told() -> None:
@@ -225,7 +279,7 @@ def test_a_server_without_a_check_is_told() -> None:
 def test_a_get_without_a_url_asks_for_the_root() -> None:
     check = web("virtualhost a.org", *checked("HTTP_GET { }")[1:-1]).check
     assert isinstance(check, HttpCheck)
-    assert (check.path, check.host, check.status) == ("/", "a.org", tuple(range(200, 300)))
+    assert (check.path, check.host, check.status) == ("/", "a.org", ("200-299",))
 
 
 def test_another_version_of_http_is_told() -> None:
@@ -242,14 +296,16 @@ def test_the_nearest_host_name_counts() -> None:
     assert check.host == "c.org"
 
 
-def test_of_several_urls_the_first_is_asked_for_and_the_others_are_told() -> None:
-    (told,) = warned(*checked("HTTP_GET {", "url { path /a }", "url { path /b }", "}"))
-    assert told.startswith("line 5: ")
-    assert told.endswith("not carried over: clusterd asks for one path")
+def test_all_urls_are_asked_for() -> None:
+    lines = checked("HTTP_GET {", "url { path /a }", "url { path /b", "status_code 200 301-302", "} }")
+    check = web(*lines[1:-1]).check
+    assert isinstance(check, HttpCheck)
+    assert [(page.path, page.status) for page in check.pages] == [("/a", ("200-299",)), ("/b", (200, "301-302"))]
+    assert warned(*lines) == []
 
 
-def test_of_several_checks_the_one_that_clusterd_has_is_taken_and_the_others_are_told() -> None:
-    lines = checked("PING_CHECK { }", "TCP_CHECK { }", "HTTP_GET { }")
+def test_of_several_checks_the_first_that_clusterd_has_is_taken_and_the_others_are_told() -> None:
+    lines = checked("FILE_CHECK { }", "TCP_CHECK { }", "HTTP_GET { }")
     assert web(*lines[1:-1]).check.type == "tcp"
     assert [told.split(":")[0] for told in warned(*lines)] == ["line 3", "line 5"]
 

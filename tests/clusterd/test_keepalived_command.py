@@ -20,7 +20,8 @@ def test_a_file_and_what_it_includes_become_a_document_on_stdout(tmp_path: Path)
     folder.mkdir()
     for name, target in (("virtuals.conf", folder), ("mail.conf", folder), ("group.conf", folder)):
         (target / name).write_bytes((CORPUS / "keepalived" / name).read_bytes())
-    folder.joinpath("group.conf").rename(folder / "group.inc")
+    group = folder.joinpath("group.conf").rename(folder / "group.inc")
+    group.write_text(group.read_text().replace("SSL_GET", "FILE_CHECK"))
     virtuals = folder / "virtuals.conf"
     virtuals.write_text(virtuals.read_text().replace("include group.conf", "include group.inc"))
     file = tmp_path / "keepalived.conf"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clusterd import ldirectord
 from clusterd.errors import ConfigError
 from clusterd.ldirectord.grammar import GLOBAL, VIRTUAL
-from clusterd.model import HttpCheck, SendExpectCheck, TcpCheck, Virtual
+from clusterd.model import HttpCheck, HttpsCheck, SendExpectCheck, TcpCheck, Virtual
 from clusterd.reading import Reading
 from tests.clusterd.fuzz.targets import sample
 
@@ -181,7 +181,7 @@ def test_what_a_sorry_server_cannot_have_of_its_own_is_told() -> None:
 def test_a_request_is_a_get_that_is_answered_with_success() -> None:
     check = web("request=index.html", "virtualhost=www.example.org", "httpmethod=GET").check
     assert isinstance(check, HttpCheck)
-    assert (check.path, check.host, check.status) == ("/index.html", "www.example.org", tuple(range(200, 300)))
+    assert (check.path, check.host, check.status) == ("/index.html", "www.example.org", ("200-299",))
 
 
 def test_what_must_be_received_is_searched_for_in_an_answer_of_success() -> None:
@@ -193,8 +193,45 @@ def test_what_must_be_received_is_searched_for_in_an_answer_of_success() -> None
 
 def test_a_head_request_is_sent_as_one() -> None:
     check = web("httpmethod=head").check
-    assert isinstance(check, SendExpectCheck)
-    assert (check.send, check.expect) == (r"HEAD / HTTP/1.0\r\n\r\n", r"^HTTP/1\.[01] 2")
+    assert isinstance(check, HttpCheck)
+    assert (check.method, check.status) == ("HEAD", ("200-299",))
+
+
+def test_https_takes_every_certificate_and_searches_the_body() -> None:
+    check = web('request="/up"', 'receive="al+ good"', "virtualhost=a.org", port=443).check
+    assert isinstance(check, HttpsCheck)
+    assert (check.path, check.body, check.host, check.verify) == ("/up", "al+ good", "a.org", False)
+    (told,) = warned(*file("receive=(", port=443))
+    assert "/receive: not carried over: is not a regular expression" in told
+
+
+@pytest.mark.parametrize(
+    ("port", "lines", "check"),
+    [
+        (25, (), {"type": "smtp"}),
+        (587, (), {"type": "smtp"}),
+        (53, (), {"type": "dns", "record": "SOA"}),
+        (53, ("request=a.org",), {"type": "dns", "record": "A", "name": "a.org"}),
+        (3306, (), {"type": "mysql"}),
+        (5432, (), {"type": "postgres"}),
+        (80, ("checktype=ping",), {"type": "icmp"}),
+        (80, ("checktype=connect", "checkport=8080"), {"type": "tcp", "port": 8080}),
+        (
+            80,
+            ("checktype=external", "checkcommand=/usr/lib/ok"),
+            {"type": "exec", "command": ("/usr/lib/ok", "", "", "%h", "%p")},
+        ),
+    ],
+)
+def test_a_service_is_spoken_to(port: int, lines: tuple[str, ...], check: dict[str, object]) -> None:
+    assert web(*lines, port=port).check.model_dump().items() >= check.items()
+
+
+def test_a_program_without_its_full_path_is_not_carried_over() -> None:
+    assert web("checktype=external", "checkcommand=ok").check.type == "tcp"
+    assert any(
+        "needs the program's full path" in each for each in warned(*file("checktype=external", "checkcommand=ok"))
+    )
 
 
 def test_what_real_servers_are_asked_counts_more_than_what_the_virtual_server_says() -> None:
@@ -228,7 +265,7 @@ def test_simpletcp_sends_and_searches() -> None:
     assert web("service=simpletcp", "receive=(", port=4000).check.type == "tcp"
 
 
-@pytest.mark.parametrize(("port", "greeting"), [(25, "220"), (21, "220"), (110, "+OK"), (143, "* OK"), (587, "220")])
+@pytest.mark.parametrize(("port", "greeting"), [(21, "220"), (110, "+OK"), (143, "* OK")])
 def test_of_a_service_that_speaks_first_the_greeting_is_checked_and_that_is_told(port: int, greeting: str) -> None:
     check = web(port=port).check
     assert isinstance(check, SendExpectCheck)
@@ -236,14 +273,14 @@ def test_of_a_service_that_speaks_first_the_greeting_is_checked_and_that_is_told
     assert len(warned(*file(port=port))) == 1
 
 
-@pytest.mark.parametrize("port", [443, 389, 3306, 7777])
+@pytest.mark.parametrize("port", [389, 7777])
 def test_a_service_that_clusterd_cannot_speak_is_checked_with_tcp_and_that_is_told(port: int) -> None:
     assert web(port=port).check.type == "tcp"
     (told,) = warned(*file(port=port))
     assert told.endswith("clusterd connects to each real server with TCP")
 
 
-@pytest.mark.parametrize("kind", ["ping", "external", "external-perl", "on", "off"])
+@pytest.mark.parametrize("kind", ["external-perl", "on", "off"])
 def test_a_check_that_clusterd_does_not_have_is_tcp_and_that_is_told(kind: str) -> None:
     assert web(f"checktype={kind}").check.type == "tcp"
     assert warned(*file(f"checktype={kind}")) == [
@@ -329,7 +366,8 @@ def test_failures_are_counted_as_the_file_says() -> None:
 
 
 def test_a_check_with_tcp_of_udp_is_told() -> None:
-    assert any("udp, but checked with TCP" in each for each in warned(*file(port=53)))
+    assert any("udp, but checked with TCP" in each for each in warned(*file("checktype=connect", port=53)))
+    assert not any("udp, but" in each for each in warned(*file(port=53)))
 
 
 # What clusterd does not have

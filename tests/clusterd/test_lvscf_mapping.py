@@ -210,13 +210,27 @@ def test_a_text_longer_than_the_format_allows_is_told() -> None:
     assert wrong(in_virtual("send = " + "x" * 256))[0].startswith("line 3: virtual web/send: ")
 
 
-def test_a_program_as_a_check_is_not_carried_over_nor_what_belongs_to_it() -> None:
-    text = in_virtual('send_program = "/bin/x %h"', "expect = OK", port=80)
+def test_a_program_is_a_check_and_what_it_prints_is_compared() -> None:
+    text = in_virtual('send_program = "/bin/x -p %p %h"', "expect = OK", "use_regex = 1", port=80)
+    check = lvscf.read(text).cluster.virtuals["web"].check.model_dump()
+    said = {"type": "exec", "command": ("/bin/x", "-p", "%p", "%h"), "expect": "OK", "regex": True, "user": "nobody"}
+    assert check.items() >= (said | {"timeout_s": 10, "reentry_s": 180}).items()
+    assert warned(text) == ["line 3: virtual web/send_program: is run as the user nobody, not as root"]
+
+
+def test_what_is_sent_does_not_count_beside_a_program() -> None:
+    text = in_virtual("send = x", "send_program = /bin/x", port=80)
+    assert lvscf.read(text).cluster.virtuals["web"].check.type == "exec"
+    assert "line 3: virtual web/send: not carried over: send_program stands in its place" in warned(text)
+
+
+def test_a_program_that_needs_a_shell_is_not_carried_over() -> None:
+    text = in_virtual('send_program = "/bin/x %h | grep -c y"', port=80)
     assert lvscf.read(text).cluster.virtuals["web"].check.type == "tcp"
-    assert [found.split(": not carried")[0] for found in warned(text)] == [
-        "line 3: virtual web/send_program",
-        "line 4: virtual web/expect",
-    ]
+    (told,) = warned(text)
+    assert told.startswith(
+        "line 3: virtual web/send_program: not carried over, so the check only connects: it is for a"
+    )
 
 
 @pytest.mark.parametrize(

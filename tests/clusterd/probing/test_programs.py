@@ -5,6 +5,7 @@ import os
 import pwd
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,12 @@ from clusterd.probing.programs import Programs
 from tests.watchers.test_hooks import gone, me
 
 
-def check(script: str, *arguments: str, timeout_s: float = 10, **more: object) -> ExecCheck:
+def check(script: str, *arguments: str, timeout_s: float = 10, **more: Any) -> ExecCheck:
     said = {"type": "exec", "command": ["/bin/sh", "-c", script, *arguments], "user": me(), "timeout_s": timeout_s}
     return ExecCheck.model_validate(said | more)
 
 
-async def found(script: str, *arguments: str, timeout_s: float = 10, **more: object) -> Observation:
+async def found(script: str, *arguments: str, timeout_s: float = 10, **more: Any) -> Observation:
     return await probe("192.0.2.1", 8080, check(script, *arguments, timeout_s=timeout_s, **more))
 
 
@@ -47,7 +48,7 @@ def test_address_and_port_are_put_into_arguments_and_not_into_the_program() -> N
     ],
 )
 async def test_a_program_is_judged_by_its_status_or_its_output(
-    script: str, more: dict[str, object], ok: bool, detail: str
+    script: str, more: dict[str, Any], ok: bool, detail: str
 ) -> None:
     assert await found(script, **more) == Observation(ok, detail)
 
