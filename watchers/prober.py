@@ -178,7 +178,7 @@ async def _look_at_lateness(prober: Prober) -> None:
         seen, prober.lateness = prober.lateness, Lateness()
         late_s = seen.at_most_s(0.99)
         if late_s > LATE_S:
-            log.warning("checks begin late: 1 %% of %d more than %g s, one %.1f s", seen.total, late_s, seen.worst_s)
+            log.warning("checks begin late: 1 %% of %d more than %g s, one %.3f s", seen.total, late_s, seen.worst_s)
 
 
 async def _stay_alive() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bench import page
+from tests.lab.bench.probes import Load
 from tests.lab.bench.takeovers import Row
 
 
@@ -50,3 +51,14 @@ def test_the_same_figures_give_the_same_plot(tmp_path: Path) -> None:
 def test_the_pages_sections_are_there() -> None:
     text = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
     assert page.replaced(text, "takeover", "x") != text
+
+
+def test_each_load_of_checks_is_a_line() -> None:
+    loads = [
+        Load("clusterd", "tcp", 10_000, 4999.6, 0.422, 84.5, 0.002, 0.05, 82.5, 8),
+        Load("keepalived", "tcp", 600, 300.0, 0.4, 1333.0, None, None, 5.6, 65),
+    ]
+    assert page.loads(loads).splitlines()[2:] == [
+        "| clusterd | 10000 × tcp | 4999.6 | 0.42 | 84.5 µs | 2 ms | 50 ms | 82.5 MB | 8 |",
+        "| keepalived | 600 × tcp | 300 | 0.40 | 1333 µs | – | – | 5.6 MB | 65 |",
+    ]

@@ -58,7 +58,7 @@ def test_keepalived_is_told_and_tells_the_same(check: dict[str, Any], tmp_path: 
     before = cluster(check)
     rendering = keepalived.render(before)
     assert noted(rendering) == []
-    after = read(rendering.text, "eth0", lambda _: [], "keepalived.conf").cluster
+    after = read(rendering.text, "eth0").cluster
     (virtual,) = after.virtuals.values()
     assert virtual.check == before.virtuals["web"].check
     if shutil.which("keepalived"):

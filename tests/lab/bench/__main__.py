@@ -1,6 +1,8 @@
-"""`python -m tests.lab.bench takeover`: measures in the lab's machine and writes docs/benchmarks.md and its plots."""
+"""`python -m tests.lab.bench takeover`, `… prober`: measures and writes docs/benchmarks.md and its plots."""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,7 +11,7 @@ from pathlib import Path
 import click
 
 from tests.lab import guest, machine
-from tests.lab.bench import page
+from tests.lab.bench import page, probes
 from tests.lab.bench.takeovers import EVENTS, ROW, Row
 
 DOCS = guest.ROOT / "docs"
@@ -33,6 +35,33 @@ def takeover(rounds: int, events: tuple[str, ...], docs: Path) -> None:
     file = docs / "benchmarks.md"
     file.write_text(page.replaced(file.read_text(), "takeover", text))
     click.echo(page.table(rows))
+
+
+@main.command()
+@click.option("--seconds", default=20.0, show_default=True, help="how long each load is measured")
+@click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
+def prober(seconds: float, docs: Path) -> None:
+    """Measure what checks cost: here on the loopback, and beside keepalived's checker on the lab's machine."""
+    here = [probes.measured(*load, seconds) for load in probes.LOADS]
+    there: list[probes.Load] = []
+
+    def heard(line: str) -> None:
+        click.echo(line)
+        if line.startswith(probes.ROW):
+            there.append(probes.Load(**json.loads(line.removeprefix(probes.ROW))))
+
+    command = [sys.executable, "-m", "tests.lab.bench.probes", "beside", str(seconds)]
+    if machine.run(command, limit_s=LIMIT_S, on_line=heard, mode="fast"):
+        raise click.ClickException("the measurement beside keepalived failed; nothing was written")
+    release = Path("/proc/sys/kernel/osrelease").read_text().strip()
+    processor = f"{os.cpu_count()} processors, Linux {release}, Python {platform.python_version()}"
+    text = (
+        f"{datetime.now(UTC).date()}, on the loopback of a machine with {processor}. {seconds:g} s each.\n\n"
+        f"{page.loads(here)}\n\nBeside keepalived, in turns: {_circumstances()}\n\n{page.loads(there)}"
+    )
+    file = docs / "benchmarks.md"
+    file.write_text(page.replaced(file.read_text(), "prober", text))
+    click.echo(text)
 
 
 def _measured(module: str, *arguments: str) -> list[Row]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from tests.lab.bench.probes import Load
 from tests.lab.bench.takeovers import Row
 
 _DOTS = {"clusterd": "#1f6feb", "keepalived": "#9a6700"}
@@ -47,6 +48,21 @@ def table(rows: Iterable[Row]) -> str:
         failed = statistics.median(row.failed for row in each)
         twice = max(row.twice for row in each)
         lines.append(f"| {event} | {system} | {gap} | {wait} | {failed:g} | {twice or 'never'} |")
+    return "\n".join(lines)
+
+
+def loads(rows: Iterable[Load]) -> str:
+    """Return a Markdown table of what checks cost, a line for each measurement."""
+    lines = [
+        "| program | checks | checks/s | of a core | CPU each | 99 % begin within | latest | memory | files |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        late = [f"{1000 * each:g} ms" if each is not None else "–" for each in (row.late_p99_s, row.late_worst_s)]
+        lines.append(
+            f"| {row.program} | {row.count} × {row.type} | {row.checks_s:g} | {row.core:.2f} | {row.cost_us:g} µs "
+            f"| {late[0]} | {late[1]} | {row.memory_mb:g} MB | {row.files} |"
+        )
     return "\n".join(lines)
 
 

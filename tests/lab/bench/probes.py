@@ -4,7 +4,7 @@
 
     row {"program": "clusterd", "type": "tcp", "count": 10000, "checks_s": 5000.1, "core": 0.42, "cost_us": 84.5, ...}
 
-PROGRAM is clusterd, or keepalived (tcp only, needs IPVS).
+PROGRAM is clusterd, or keepalived (tcp only, needs IPVS). `… beside SECONDS` measures both, twice and in turns.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ INTERVAL_S = 2.0
 SETTLING_S = 8.0
 ROW = "row "
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
+LOADS = (("clusterd", "tcp", 10_000), ("clusterd", "http", 5_000))
+BESIDE = (("keepalived", "tcp", 600), ("clusterd", "tcp", 600))
 _TICKS = os.sysconf("SC_CLK_TCK")
 # The prober itself, but it tells every so often how late its checks begin, also where they are in time.
 _PROBER = "import watchers.prober as p; p.LOOKED_AT_S, p.LATE_S = {every_s}, -1; p.main()"
@@ -206,14 +208,21 @@ def told(log: Iterator[bytes]) -> tuple[int, float, float]:
     raise EOFError("the prober has ended")
 
 
+def measured(program: str, kind: str, count: int, seconds: float) -> Load:
+    """Measure one of them."""
+    return of_clusterd(kind, count, seconds) if program == "clusterd" else of_keepalived(count, seconds)
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Print one row."""
-    program, kind, count, seconds = arguments
-    if program == "clusterd":
-        load = of_clusterd(kind, int(count), float(seconds))
+    """Print the rows as they come."""
+    first, *rest = arguments
+    if first == "beside":
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        loads = [(*load, float(rest[0])) for load in BESIDE * 2]
     else:
-        load = of_keepalived(int(count), float(seconds))
-    print(ROW + json.dumps(asdict(load)), flush=True)
+        loads = [(first, rest[0], int(rest[1]), float(rest[2]))]
+    for load in loads:
+        print(ROW + json.dumps(asdict(measured(*load))), flush=True)
 
 
 if __name__ == "__main__":
