@@ -12,15 +12,23 @@ from clusterd.model import (
     Brakes,
     Check,
     Cluster,
+    DnsCheck,
+    ExecCheck,
     Forwarding,
     HttpCheck,
+    HttpsCheck,
+    IcmpCheck,
     Load,
     Masquerade,
     Notify,
+    Page,
     Reachability,
+    RedisCheck,
     SendExpectCheck,
+    SmtpCheck,
     Sync,
     TcpCheck,
+    UdpCheck,
     Virtual,
 )
 
@@ -90,21 +98,60 @@ def sixth(address: str) -> str:
 
 def _timing() -> dict[str, st.SearchStrategy[Any]]:
     count = st.integers(1, 1000)
-    reentry = st.just(0.0) | seconds()
-    return {"interval_s": seconds(), "timeout_s": seconds(), "fall": count, "rise": count, "reentry_s": reentry}
+    return {
+        "interval_s": seconds(),
+        "timeout_s": seconds(),
+        "fall": count,
+        "rise": count,
+        "reentry_s": st.just(0.0) | seconds(),
+        "recheck_s": st.none() | seconds(),
+        "jitter": st.just(1.0) | st.floats(0, 1),
+        "initial": st.sampled_from(["unknown", "down", "up"]),
+        "port": st.none() | st.integers(1, 65535),
+    }
+
+
+def _pages() -> dict[str, st.SearchStrategy[Any]]:
+    code = st.integers(100, 599)
+    ranges = st.tuples(code, code).map(lambda pair: f"{min(pair)}-{max(pair)}")
+    return {
+        "path": st.from_regex(r"/[!-~]{0,30}", fullmatch=True),
+        "host": st.none() | st.from_regex(r"[a-z0-9.]{1,20}", fullmatch=True),
+        "status": st.lists(code | ranges, min_size=1, max_size=3).map(tuple),
+        "body": st.none() | PATTERNS.filter(lambda pattern: pattern != "*"),
+        "digest": st.none() | st.sampled_from(["md5:" + 32 * "a", "sha256:" + 64 * "0"]),
+    }
 
 
 def checks() -> st.SearchStrategy[Check]:
     """Checks of every type."""
     text = st.none() | st.text(LETTERS, max_size=40)
-    path = st.from_regex(r"/[!-~]{0,30}", fullmatch=True)
-    host = st.none() | st.from_regex(r"[a-z0-9.]{1,20}", fullmatch=True)
-    status = st.lists(st.integers(100, 599), min_size=1, max_size=3).map(tuple)
+    also = st.lists(st.builds(Page, **_pages()), max_size=2).map(tuple)
+    headers = st.sampled_from([{}, {"X-Probe": "a b"}])
+    name = st.none() | st.just("www.example.org")
+    tls = {"server_name": name, "verify": st.booleans(), "ca_file": st.none() | st.just("/etc/ca.pem")}
+    pages = {**_pages(), **_timing(), "also": also, "headers": headers, "method": st.sampled_from(["GET", "POST"])}
+    program = st.lists(st.text(LINE_LETTERS.filter(lambda c: c.isprintable()), max_size=8), max_size=2)
+    plain = [
+        st.builds(kind, type=st.just(word), **_timing())
+        for word, kind in (("tcp", TcpCheck), ("icmp", IcmpCheck), ("dns", DnsCheck), ("redis", RedisCheck))
+    ]
     return st.one_of(
-        st.builds(TcpCheck, type=st.just("tcp"), **_timing()),
-        st.builds(HttpCheck, type=st.just("http"), path=path, host=host, status=status, **_timing()),
+        *plain,
+        st.builds(HttpCheck, type=st.just("http"), **pages),
+        st.builds(HttpsCheck, type=st.just("https"), **pages, **tls),
         st.builds(SendExpectCheck, type=st.just("send_expect"), send=text, expect=text, **_timing()),
         st.builds(SendExpectCheck, type=st.just("send_expect"), expect=PATTERNS, regex=st.just(True), **_timing()),
+        st.builds(
+            ExecCheck,
+            type=st.just("exec"),
+            command=program.map(lambda words: ("/bin/ok", *words)),
+            expect=st.none() | PATTERNS,
+            regex=st.booleans(),
+            **_timing(),
+        ),
+        st.builds(UdpCheck, type=st.just("udp"), send=st.just("") | st.text(LETTERS, max_size=9), **_timing()),
+        st.builds(SmtpCheck, type=st.just("smtp"), starttls=st.booleans(), **tls, **_timing()),
     )
 
 
