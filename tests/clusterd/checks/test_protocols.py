@@ -11,6 +11,7 @@ from clusterd.checks.dialogue import Step
 from clusterd.health import Observation
 from clusterd.model import (
     Check,
+    HttpCheck,
     IcmpCheck,
     MysqlCheck,
     PostgresCheck,
@@ -170,3 +171,19 @@ def test_garbage_after_a_good_beginning_is_never_an_exception(check: Check, part
     whole = [begin + parts[0], *parts[1:]] if parts else [begin]
     with contextlib.suppress(Unfinished):
         assert play(check, *whole, b"").detail.isprintable()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"
+
+
+def test_of_a_long_body_the_beginning_is_searched_and_no_more_waited_for() -> None:
+    check = HttpCheck(type="http", body="end$")
+    assert play(check, HEAD, b"x" * 65533, b"end").ok
+    found = play(check, HEAD, b"x" * 65536 + b"end")
+    assert found.detail == 'HTTP 200, but "' + 60 * "x" + '…" does not match end$'
+
+
+def test_a_body_that_is_too_long_for_its_digest_is_a_failure() -> None:
+    check = HttpCheck(type="http", digest="sha256:" + 64 * "0")
+    found = play(check, HEAD, *[b"x" * 2**16] * 17)
+    assert found == Observation(False, "HTTP 200, and a body of more than 1024 KiB")
