@@ -229,6 +229,8 @@ def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[S
         body["servers"][name] = {"address": host, "port": port, "weight": server.value("weight", number, 1)}
         origins["servers", name] = (statement.place.line, statement.place.where(path))
         said_way, tunnel = way(server)
+        if said_way == "tunnel" and "tunnel" in body:
+            tunnel = tunnel or {"tunnel": {"type": "ipip"}}  # what is said of a server says all of its tunnel
         body["servers"][name] |= tunnel | limits(server)
         if said_way and said_way != body["forwarding"]:
             body["servers"][name]["forwarding"] = said_way

@@ -77,3 +77,8 @@ def test_a_virtual_server_may_have_a_firewall_mark() -> None:
     assert list(read(*group("fwmark 7", "1.2.3.4 80")).cluster.virtuals) == ["G-mark-7", "G-1.2.3.4-80"]
     for nonsense in ("fwmark", "fwmark 0", "fwmark x"):
         assert len(wrong(*virtual(head=nonsense))) == 1
+
+
+def test_a_real_server_that_says_no_type_of_its_tunnel_has_ipip() -> None:
+    server = web("lvs_method TUN type gre", "real_server 10.0.0.1 80 { lvs_method TUN }").servers["10.0.0.1"]
+    assert server.tunnel == Tunnel(type="ipip")
