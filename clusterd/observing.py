@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,7 +28,9 @@ from clusterd.reports import (
 from clusterd.store.contract import Entry, Snapshot, Store
 
 LOCAL_TIMEOUT_S = 3.0
+PLAN_TIMEOUT_S = 60.0  # a large table takes its time to be read
 LONGEST_ANSWER_BYTES = 256 * 1024 * 1024
+_T = TypeVar("_T", bound=BaseModel)
 
 
 class Local(BaseModel):
@@ -41,6 +43,18 @@ class Local(BaseModel):
     overview: Overview
     objects: Mapping[str, Any] = {}
     silent_s: float | None = None
+
+
+class Planned(BaseModel):
+    """What the router on this host would do to its kernel now, so that it is as the commit that it follows wants it.
+
+    `problem` says why that cannot be told.
+    """
+
+    router: str
+    commit: int
+    operations: tuple[str, ...] = ()
+    problem: str = ""
 
 
 async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, int]:
@@ -124,13 +138,22 @@ async def _pending(store: Store, keys: Keys) -> tuple[str, ...]:
 
 async def local(socket: Path) -> Local | None:
     """Return what the router on this host tells, None where there is none or it does not answer."""
+    return await _told(socket, Local, LOCAL_TIMEOUT_S)
+
+
+async def planned(socket: Path) -> Planned | None:
+    """Return what the router on this host would do, None where there is none or it does not answer."""
+    return await _told(socket, Planned, PLAN_TIMEOUT_S)
+
+
+async def _told(socket: Path, kind: type[_T], timeout_s: float) -> _T | None:
     try:
-        async with asyncio.timeout(LOCAL_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(socket), limit=LONGEST_ANSWER_BYTES)
             try:
                 line = await reader.readline()
             finally:
                 writer.close()
-        return Local.model_validate(json.loads(line))
+        return kind.model_validate(json.loads(line))
     except (OSError, ValueError, TimeoutError, ValidationError):
         return None

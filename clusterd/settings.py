@@ -55,6 +55,11 @@ class Settings(BaseModel):
         """Where the router on this host tells what it knows of the cluster."""
         return self.run_dir / f"{self.cluster}.sock"
 
+    @property
+    def plan_socket(self) -> Path:
+        """Where the router on this host tells what it would do to its kernel now."""
+        return self.run_dir / f"{self.cluster}.plan.sock"
+
 
 def read(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings. `flags` come from the command line; None there means not given.

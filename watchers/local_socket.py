@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from clusterd import desired as wish
 from clusterd import document
@@ -18,11 +19,13 @@ from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.errors import ApplyError
 from clusterd.health import Verdict
-from clusterd.observing import Local
+from clusterd.observing import Local, Planned
 from clusterd.overview import Holder, Observed, overview
-from clusterd.plane import Key, Scope
+from clusterd.plan import plan
+from clusterd.plane import Key, Plane, Scope
 from clusterd.reports import PoolReport, encoded, pool_report, router_report, verdict_report
 from clusterd.weights import Pool
+from watchers.kernel_follower import Wanted
 from watchers.last_good import LastGood
 from watchers.pools import published
 from watchers.prober_messages import Identity
@@ -35,6 +38,7 @@ MODE = 0o660
 AGAIN_S = 30.0  # where the socket cannot be made
 _MOST_WAITING = 16
 _ANSWER_S = 10.0  # what a client has for reading
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,21 @@ def _pools(sight: Sight) -> dict[tuple[str, str], PoolReport]:
     return {(name, sight.router): report for name, report in reports.items() if report}
 
 
-class LocalSocket:
-    """The socket at `path`. `sight` tells what is known now, None while nothing is; `count` reads the counters."""
+def planned(router: str, wanted: Wanted, read: Callable[[Scope], Plane]) -> bytes:
+    """Return what a router would do to its kernel now: one line. `read` reads the kernel."""
+    try:
+        operations, problem = plan(read(wanted.scope), wanted.plane), ""
+    except (ApplyError, OSError) as error:
+        operations, problem = (), str(error)
+    told = Planned(router=router, commit=wanted.number, operations=tuple(map(str, operations)), problem=problem)
+    return told.model_dump_json().encode() + b"\n"
 
-    def __init__(
-        self, path: Path, sight: Callable[[], Sight | None], count: Callable[[Scope], Mapping[Key, Counters]]
-    ) -> None:
-        self._path, self._sight, self._count = path, sight, count
+
+class LocalSocket(Generic[_Seen]):
+    """The socket at `path`. `sight` tells what is known now, None while nothing is, and `answer` makes a line of it."""
+
+    def __init__(self, path: Path, sight: Callable[[], _Seen | None], answer: Callable[[_Seen], bytes]) -> None:
+        self._path, self._sight, self._answer = path, sight, answer
         self._one = asyncio.Lock()
         self._waiting = 0
 
@@ -99,7 +111,7 @@ class LocalSocket:
             try:
                 listening = _listening(self._path)
             except OSError as error:
-                log.warning("%s: %s; `clusterd status` will not work without etcd", self._path, error)
+                log.warning("%s: %s; `clusterd status` will not work without etcd, nor plan", self._path, error)
                 await asyncio.sleep(AGAIN_S)
                 continue
             try:
@@ -113,9 +125,9 @@ class LocalSocket:
         self._waiting += 1
         try:
             sight = self._sight()
-            if sight and self._waiting <= _MOST_WAITING:
+            if sight is not None and self._waiting <= _MOST_WAITING:
                 async with self._one:
-                    writer.write(await asyncio.to_thread(answer, sight, self._count))
+                    writer.write(await asyncio.to_thread(self._answer, sight))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(writer.drain(), _ANSWER_S)
         except OSError:

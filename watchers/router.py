@@ -90,7 +90,7 @@ class Router:
         self._configuration = ConfigurationFollower(store, keys, self._problems, places.last_good, places.lvs_cf)
         self._kernel = KernelFollower(
             writer,
-            self._wanted,
+            self.wanted,
             self._elections.active_until,
             lambda: self._events.put_nowait(_Settled()),
             self._elections.taken,
@@ -336,8 +336,8 @@ class Router:
 
     # --- what follows from all that -------------------------------------------------------------------------------
 
-    def _wanted(self) -> Wanted | None:
-        """Return what should exist now."""
+    def wanted(self) -> Wanted | None:
+        """Return what should exist now, None while nothing is followed."""
         if not self._followed:
             return None
         cluster = self._followed.cluster

@@ -17,10 +17,11 @@ from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
+from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import KernelWriter
-from watchers.local_socket import LocalSocket
+from watchers.local_socket import LocalSocket, answer, planned
 from watchers.releasing import released
 from watchers.router import Places, Router
 from watchers.tasks import Tasks
@@ -90,14 +91,23 @@ async def _serve(read: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
     log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
-    local, tasks = LocalSocket(read.socket, router.sight, counters), Tasks()
+    tasks = Tasks()
+    local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, counters))
     tasks.supervise("the local socket", local.run)
+    plans = LocalSocket(read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _looked))
+    tasks.supervise("the socket for plans", plans.run)
     try:
         await router.run()
     finally:
         await tasks.end()
         await store.close()
     log.info("handed over")
+
+
+def _looked(scope: Scope) -> Plane:
+    """Read the kernel over sockets of its own, so that nobody who writes has to wait."""
+    with closing(Kernel()) as kernel:
+        return kernel.read(scope)
 
 
 def _only_one(run_dir: Path) -> IO[str]:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "confirm": "clusterd.commands.confirm:confirm",
     "adopt": "clusterd.commands.adopt:adopt",
     "status": "clusterd.commands.status:status",
+    "plan": "clusterd.commands.plan:plan",
     "explain": "clusterd.commands.explain:explain",
     "events": "clusterd.commands.events:events",
     "switchover": "clusterd.commands.switchover:switchover",

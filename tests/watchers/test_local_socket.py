@@ -14,24 +14,27 @@ import pytest
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.dataplane.memory import MemoryPlane
-from clusterd.desired import destination_key, service_key
+from clusterd.desired import desired, destination_key, scope, service_key
 from clusterd.errors import ApplyError
 from clusterd.health import Verdict
 from clusterd.keys import Keys
-from clusterd.observing import Local, local
-from clusterd.plane import Key, Scope
+from clusterd.observing import Local, Planned, local
+from clusterd.plane import Destination, Key, Plane, Scope
 from clusterd.store.memory import MemoryStore
 from clusterd.weights import Pool, Standing
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.examples import manual
+from watchers.kernel_follower import Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
-from watchers.local_socket import MODE, LocalSocket, Sight, answer
+from watchers.local_socket import MODE, LocalSocket, Sight, answer, planned
 from watchers.router import Places, Router
 from watchers.status import Status
 
 CLUSTER = manual()
 WEB = CLUSTER.virtuals["web"]
+UP = {("web", label): True for label in WEB.servers}
+WANTED = Wanted(3, desired(CLUSTER, UP), scope(CLUSTER), {})
 STATUS = Status(
     role="active",
     since="2026-01-31T10:00:00.000Z",
@@ -69,6 +72,19 @@ def counted(_: Scope) -> Mapping[Key, Counters]:
         service_key(WEB): Counters(connections=12, active=5, connections_rate=2, bytes_in_rate=1500),
         destination_key(WEB, "rs1"): Counters(connections=12, active=5, connections_rate=2, bytes_in_rate=1500),
     }
+
+
+def answered(seen: Sight | Wanted) -> bytes:
+    return planned("r1", seen, kernel) if isinstance(seen, Wanted) else answer(seen, counted)
+
+
+def kernel(_: Scope) -> Plane:
+    """A kernel that lacks rs2 and has another weight for rs1."""
+    item = WANTED.plane[destination_key(WEB, "rs1")]
+    assert isinstance(item, Destination)
+    key = destination_key(WEB, "rs2")
+    rest = {found: each for found, each in WANTED.plane.items() if found != key}
+    return {**rest, item.key: replace(item, weight=9)}
 
 
 def uncounted(_: Scope) -> Mapping[Key, Counters]:
@@ -113,10 +129,10 @@ def test_who_holds_for_ever_or_not_at_all_has_no_margin(until_s: float) -> None:
 
 
 @contextmanager
-def listening(path: Path, seen: Sight | None) -> Iterator[None]:
+def listening(path: Path, seen: Sight | Wanted | None) -> Iterator[None]:
     """Have a router's socket there, in a thread of its own."""
     loop = asyncio.new_event_loop()
-    task = loop.create_task(LocalSocket(path, lambda: seen, counted).run())
+    task = loop.create_task(LocalSocket[Sight | Wanted](path, lambda: seen, answered).run())
 
     def serve() -> None:
         try:
@@ -169,7 +185,7 @@ async def test_whoever_leaves_before_the_answer_harms_nobody(tmp_path: Path) -> 
 
 
 async def test_a_place_that_cannot_be_used_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    task = asyncio.create_task(LocalSocket(tmp_path / "no" / "main.sock", lambda: None, counted).run())
+    task = asyncio.create_task(LocalSocket[Sight](tmp_path / "no" / "main.sock", lambda: None, answered).run())
     await asyncio.sleep(0.05)
     assert not task.done()
     assert "will not work without etcd" in caplog.text
@@ -223,3 +239,42 @@ def test_where_no_router_is_on_this_host_only_the_error_is_told(clusterd: Comman
     ended = clusterd("status", CLUSTERD_RUN_DIR=str(clusterd.folder))
     assert (ended.code, ended.out) == (4, "")
     assert "etcd" in ended.err
+
+
+# --- what it would do to its kernel ---------------------------------------------------------------------------------
+
+
+def broken(_: Scope) -> Plane:
+    raise ApplyError("the kernel has no IPVS")
+
+
+def test_plan_shows_what_is_to_do_and_ends_with_6(clusterd: CommandLine) -> None:
+    here = {"CLUSTERD_RUN_DIR": str(clusterd.folder)}
+    todo = [
+        "set destination tcp 1.2.3.1:80 -> 192.168.1.1:80 nat weight 2",
+        "add destination tcp 1.2.3.1:80 -> 192.168.1.2:80 nat weight 1",
+    ]
+    with listening(clusterd.folder / "main.plan.sock", WANTED):
+        ended, told = clusterd("plan", **here), clusterd("plan", "--json", **here)
+    assert (ended.code, sorted(ended.out.splitlines())) == (6, sorted(todo))
+    assert ended.err == "router r1: 2 to do for commit 3\n"
+    assert (told.code, told.json["router"], told.json["commit"]) == (6, "r1", 3)
+    assert sorted(told.json["operations"]) == sorted(todo)
+
+
+def test_plan_shows_nothing_where_all_is_well(clusterd: CommandLine) -> None:
+    with listening(clusterd.folder / "main.plan.sock", replace(WANTED, plane=kernel(WANTED.scope))):
+        ended = clusterd("plan", CLUSTERD_RUN_DIR=str(clusterd.folder))
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "nothing to do: the kernel of r1 is as commit 3 wants it\n"
+
+
+def test_plan_without_a_router_says_where_it_works(clusterd: CommandLine) -> None:
+    ended = clusterd("plan", CLUSTERD_RUN_DIR=str(clusterd.folder))
+    assert (ended.code, ended.out) == (1, "")
+    assert "main.plan.sock: run this on a router's host" in ended.err
+
+
+def test_a_kernel_that_cannot_be_read_is_told_instead_of_a_plan() -> None:
+    told = Planned.model_validate_json(planned("r1", WANTED, broken))
+    assert (told.problem, told.operations) == ("the kernel has no IPVS", ())
