@@ -39,7 +39,6 @@ def test_the_manuals_example_says_what_the_manual_says() -> None:
         "fall": 1,
         "rise": 1,
         "reentry_s": 180,
-        "port": None,
     }
     servers = {name: (str(s.address), s.weight, s.enabled, s.port) for name, s in virtual.servers.items()}
     assert servers == {

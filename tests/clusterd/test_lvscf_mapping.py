@@ -177,7 +177,6 @@ def test_timeout_is_the_interval_and_the_time_of_a_check_and_one_result_decides(
         "timeout_s": 7,
         "fall": 1,
         "rise": 1,
-        "port": None,
         "reentry_s": 0,
     }
 
