@@ -148,16 +148,6 @@ def test_a_group_is_a_virtual_server_for_each_address(line: str, hosts: list[int
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
-    [],
-)
-def test_a_line_of_a_group_that_clusterd_does_not_have_is_told(line: str, why: str) -> None:
-    (told,) = warned(*group(line))
-    assert told.startswith(f"line 5: virtual_server_group G/{line.split()[0]}: the virtual server is not carried over")
-    assert why in told
-
-
-@pytest.mark.parametrize(
     ("line", "last"),
     [
         ("2001:db8::1 80", ["1"]),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from clusterd import document
 from clusterd.desired import desired
 from clusterd.model import Cluster
-from clusterd.plane import Destination, Service
+from clusterd.plane import Destination, Service, Timeout
 from renderers.ipvsadm import render
 from tests.clusterd.examples import manual
 from tests.strategies import clusters
@@ -50,7 +50,9 @@ def test_every_cluster_is_one_line_a_service_and_one_a_destination(given: Cluste
     written = rendering.text.splitlines()
     assert sum(line.startswith("-A ") for line in written) == sum(isinstance(item, Service) for item in table)
     assert sum(line.startswith("-a ") for line in written) == sum(isinstance(item, Destination) for item in table)
-    assert all(line.startswith(("-A ", "-a ")) for line in written)
+    timeouts = [item for item in table if isinstance(item, Timeout)]
+    assert sum(line.startswith("--set ") for line in written) == bool(timeouts)
+    assert all(line.startswith(("-A ", "-a ", "--set ")) for line in written)
 
 
 def test_an_empty_cluster_is_an_empty_table() -> None:
