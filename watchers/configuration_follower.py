@@ -80,8 +80,12 @@ class ConfigurationFollower:
         except OSError as error:
             problems.append(f"{self.file}: {error.strerror}; a restart while etcd is away would know nothing")
         try:
-            text = lvscf.render(good.cluster, good.number).text
-            await asyncio.to_thread(last_good.write_atomically, self.lvs_cf, text)
+            await asyncio.to_thread(_write_lvs_cf, self.lvs_cf, good)
         except OSError as error:
             problems.append(f"{self.lvs_cf}: {error.strerror}")
         self.problems.about("files", *problems)
+
+
+def _write_lvs_cf(file: Path, good: LastGood) -> None:
+    """Render and write it: in another thread, since a big one takes a second."""
+    last_good.write_atomically(file, lvscf.render(good.cluster, good.number).text)
