@@ -51,11 +51,10 @@ class Listener:
         )
         self._kernel.bind((0, _GROUPS))
         self._wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _ARP_OF_ALL)
-        self._wire6 = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+        self._wire6 = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _IPV6_OF_ALL)
         self._heeded: frozenset[AddressKey] = frozenset()
         self._hosts: frozenset[HostAddress] = frozenset()
         self.listen(())
-        self._wire6.bind(("", _IPV6_OF_ALL))  # not before the filter: nothing else of IPv6 is taken in
         self.sources = (self._kernel.fileno(), self._wire.fileno(), self._wire6.fileno())
 
     def close(self) -> None:
