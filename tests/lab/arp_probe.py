@@ -17,18 +17,32 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 ETHER_ARP = 0x0806
 REQUEST, REPLY = 1, 2
 WATCHER = b"\x02\x00\x00\xff"  # the watcher's hardware addresses begin with this, the probe's number follows
 NUMBERS = 256  # how many of them there are: 5 s of probes; a bridge remembers each
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
+Probe = Callable[[int, bytes], bytes]
+Read = Callable[[bytes, bytes, int], tuple[str, int, str] | None]
 _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC, _SOL_PACKET = 1, 1, 263  # packet(7)
+
+
+def asker(number: int) -> bytes:
+    """The hardware address from which a probe comes."""
+    return WATCHER + struct.pack("!H", number % NUMBERS)
+
+
+def numbered(mac: bytes, asked: int) -> int:
+    """The number of the probe that came from this hardware address, when `asked` was the last one."""
+    low: int = struct.unpack("!H", mac[4:])[0]
+    return asked - (asked - low) % NUMBERS
 
 
 def probe(number: int, address: bytes) -> bytes:
     """One frame that asks for the address."""
-    own = WATCHER + struct.pack("!H", number % NUMBERS)
+    own = asker(number)
     arp = _ARP.pack(1, 0x0800, 6, 4, REQUEST, own, bytes(4), bytes(6), address)
     return b"\xff" * 6 + own + struct.pack("!H", ETHER_ARP) + arp
 
@@ -42,18 +56,21 @@ def read(frame: bytes, address: bytes, asked: int) -> tuple[str, int, str] | Non
         return None
     mac = sender_mac.hex(":")
     if operation == REPLY and target_mac.startswith(WATCHER):
-        low = struct.unpack("!H", target_mac[4:])[0]
-        return "answer", asked - (asked - low) % NUMBERS, mac
+        return "answer", numbered(target_mac, asked), mac
     return ("announce", 0, mac) if frame[:6] == b"\xff" * 6 else None
 
 
-def main() -> None:
-    """Probe until killed."""
-    device, address, period_s = sys.argv[1], socket.inet_aton(sys.argv[2]), float(sys.argv[3])
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHER_ARP))
-    wire.bind((device, ETHER_ARP))
+def opened(device: str, ether_type: int) -> socket.socket:
+    """A socket that sees and sends whole frames of one type, others' too."""
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ether_type))
+    wire.bind((device, ether_type))
     membership = struct.pack("iHH8s", socket.if_nametoindex(device), _PACKET_MR_PROMISC, 0, b"")
     wire.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
+    return wire
+
+
+def watch(wire: socket.socket, address: bytes, period_s: float, probe: Probe, read: Read) -> None:
+    """Probe until killed."""
     asked, next_s = 0, time.monotonic()
     while True:
         now_s = time.monotonic()
@@ -67,6 +84,12 @@ def main() -> None:
             if seen:
                 kind, number, mac = seen
                 print(f"{kind} {number} {time.monotonic():.4f} {mac}", flush=True)
+
+
+def main() -> None:
+    """Ask by ARP."""
+    device, address, period_s = sys.argv[1:]
+    watch(opened(device, ETHER_ARP), socket.inet_aton(address), float(period_s), probe, read)
 
 
 if __name__ == "__main__":

@@ -159,10 +159,14 @@ class Poller:
 
 
 class ArpWatcher:
-    """Asks by ARP from the client every 20 ms who has 1.2.3.1, without telling the client's own kernel."""
+    """Asks from the client every 20 ms who has an address, by ARP or for IPv6 by neighbour solicitation.
+
+    The client's own kernel is not told.
+    """
 
     def __init__(self, network: Network, address: str = VIP, *, period_s: float = PERIOD_S) -> None:
-        self._watcher = Watcher(network, "client", "arp_probe", "eth0", address, str(period_s))
+        program = "nd_probe" if ":" in address else "arp_probe"
+        self._watcher = Watcher(network, "client", program, "eth0", address, str(period_s))
 
     def stop(self) -> ArpLog:
         """End it and return all answers."""

@@ -16,10 +16,11 @@ def answer(connection: socket.socket, peer: str) -> None:
 
 def main() -> None:
     """Serve until killed."""
-    with socket.create_server(("", int(sys.argv[1])), backlog=128) as server:
+    address = ("::", int(sys.argv[1]))
+    with socket.create_server(address, family=socket.AF_INET6, backlog=128, dualstack_ipv6=True) as server:
         while True:
-            connection, (peer, _port) = server.accept()
-            answer(connection, peer)
+            connection, (peer, *_) = server.accept()
+            answer(connection, peer.removeprefix("::ffff:"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from tests.lab.holder import family
+
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
@@ -34,11 +36,12 @@ class Poller:
 
     def __init__(self, host: str, limit_s: float) -> None:
         self._host, self._limit_s = host, limit_s
+        self._family = family(host)
         self._selector = selectors.DefaultSelector()
         self._live: dict[socket.socket, Attempt] = {}
 
     def begin(self) -> None:
-        connection = socket.socket()
+        connection = socket.socket(self._family)
         connection.setblocking(False)
         self._live[connection] = Attempt(time.monotonic())
         connection.connect_ex((self._host, 80))

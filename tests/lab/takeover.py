@@ -1,4 +1,7 @@
-"""What is seen from outside while a router stops being active: by the client, by ARP, and in the routers' kernels."""
+"""What is seen from outside while a router stops being active: by the client, by ARP, and in the routers' kernels.
+
+An address of IPv6 is watched in the same way, with neighbour discovery in ARP's place.
+"""
 
 import time
 from collections.abc import Callable
@@ -39,15 +42,21 @@ class Takeover:
 
 
 def watched(
-    network: Network, old: str, event: Callable[[], object], *, afterwards: Callable[[], object] = lambda: None
+    network: Network,
+    old: str,
+    event: Callable[[], object],
+    *,
+    afterwards: Callable[[], object] = lambda: None,
+    address: str = VIP,
 ) -> Takeover:
     """Let something happen to the active router `old` while everything is watched; return what was seen."""
     new = next(router for router in ROUTERS if router != old)
-    holder, probe, poller = HolderWatcher(network), ArpWatcher(network), Poller(network)
+    holder, probe = HolderWatcher(network, address), ArpWatcher(network, address)
+    poller = Poller(network, address)
     time.sleep(QUIET_S)
     began_s = time.monotonic()
     event()
-    wait_for(f"{new} has taken over", lambda: network.has(new, VIP), TAKEOVER_S, step_s=0.05)
+    wait_for(f"{new} has taken over", lambda: network.has(new, address), TAKEOVER_S, step_s=0.05)
     afterwards()
     time.sleep(AFTER_S)
     moves = [(at_s - began_s, node, has) for at_s, node, has in holder.stop() if at_s >= began_s]
@@ -82,10 +91,10 @@ def observed(network: Network, event: Callable[[], object]) -> Seen:
     return Seen(poller.stop(), probe.stop(), holder.stop())
 
 
-def hand_over(cluster: LabCluster) -> Takeover:
+def hand_over(cluster: LabCluster, address: str = VIP) -> Takeover:
     """Stop the active router's service as its administrator would."""
     old = cluster.active()
-    return watched(cluster.network, old, cluster.routers[old].popen.terminate)
+    return watched(cluster.network, old, cluster.routers[old].popen.terminate, address=address)
 
 
 def power_cut(cluster: LabCluster) -> Takeover:
@@ -94,10 +103,10 @@ def power_cut(cluster: LabCluster) -> Takeover:
     return watched(cluster.network, old, lambda: cluster.network.power_off(old))
 
 
-def killed(cluster: LabCluster) -> Takeover:
+def killed(cluster: LabCluster, address: str = VIP) -> Takeover:
     """kill -9 the active router's service; its kernel and its links go on."""
     old = cluster.active()
-    return watched(cluster.network, old, cluster.routers[old].kill)
+    return watched(cluster.network, old, cluster.routers[old].kill, address=address)
 
 
 def frozen(cluster: LabCluster, for_s: float = 0) -> Takeover:

@@ -136,7 +136,7 @@ class Network:
         return tuple(field.split("/")[0] for field in fields if "/" in field)
 
     def has(self, node: str, address: str) -> bool:
-        """Whether the node has an IPv4 address; a process that lists them costs 40 ms of an emulated processor."""
+        """Whether the node has an address; a process that lists them costs 40 ms of an emulated processor."""
         return call(node, held, address)
 
     def serve_page(self, node: str, port: int = 80) -> Process:
