@@ -174,7 +174,7 @@ def test_a_floating_address_without_a_prefix_is_set_with_a_warning(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("set", "virtuals/web/port=0", "--yes", "--json"), 1, "virtuals/web/port: must be at least 1, not 0"),
+        (("set", "virtuals/web/port=-1", "--yes", "--json"), 1, "virtuals/web/port: must be at least 0, not -1"),
         (("--json", "show", "virtuals/wbe"), 1, "virtuals/wbe: is not there; did you mean web?"),
         (("--json", "show", "--nonsense"), 2, "No such option"),
         (("--json", "set", "virtuals/web/enabled=false", "--yes"), 5, "nothing was committed"),
