@@ -28,7 +28,8 @@ def checksum_fits(packet: bytes) -> bool:
     """Whether an IPv6 packet of ICMP is whole: words and pseudo-header add up to all ones (RFC 8200, section 8.1)."""
     length, protocol = struct.unpack_from("!HB", packet, 4)
     data = packet[8:40] + struct.pack("!II", length, protocol) + packet[40:]
-    return len(packet) == 40 + length and sum(struct.unpack(f"!{len(data) // 2}H", data)) % 0xFFFF == 0
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return len(packet) == 40 + length and total % 0xFFFF == 0
 
 
 @settings(deadline=None)
