@@ -189,6 +189,8 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
     way = virtual.forwarding or cluster.settings.forwarding
     if virtual.ports:
         notes.add(part, "ports", "are not said: rules of nft give their packets the mark")
+    if virtual.mark is not None and virtual.protocol != "tcp":
+        notes.add(part, "protocol", f"{virtual.protocol} is not said: keepalived heeds none with a mark")
     return {
         "path": part,
         "said": said,
@@ -200,7 +202,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes) -> dict[str, Any]:
         "kind": _kind(way, virtual.tunnel),
         "engine": virtual.persistence and virtual.persistence.engine,
         "persistent": _persistent(virtual),
-        "protocol": virtual.protocol.upper(),
+        "protocol": virtual.protocol.upper() if virtual.mark is None else None,
         "quiesce": virtual.quiesce,
         **_quorum(virtual, part, notes),
         "sorry_server": virtual.sorry_server and f"{virtual.sorry_server} {virtual.port or ''}".rstrip(),

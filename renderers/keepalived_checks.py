@@ -22,6 +22,7 @@ from renderers.notes import Notes
 _SAYABLE = re.compile(r'[^"\\#!$]{1,500}')  # the rest ends a string, begins a comment or is expanded
 _PORTLESS = ("PING_CHECK", "MISC_CHECK")
 _HEX_OF_MD5 = "md5:"
+LONGEST_MISC_S = 4294  # whole seconds of what keepalived counts in microseconds
 
 Lines = list[str]
 
@@ -104,7 +105,7 @@ def _program(check: ExecCheck, part: str, notes: Notes) -> tuple[str, Lines] | N
         return None
     return "MISC_CHECK", [
         f'misc_path "{command}"',
-        f"misc_timeout {max(1, round(check.timeout_s))}",
+        f"misc_timeout {min(max(1, round(check.timeout_s)), LONGEST_MISC_S)}",
         f"user {check.user}",
     ]
 

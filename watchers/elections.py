@@ -150,7 +150,7 @@ class Elections:
     async def hand_over(self) -> None:
         """Give the locks away, once the addresses are gone, and take our own keys along."""
         tokens = {group: state.token for group, state in self._states.items() if state.token}
-        self._lease_file.unlink(missing_ok=True)  # before: who is started again while this is on its way must not act
+        await self._forget_lease()  # before: who is started again while this is on its way must not act
         await self._deeds.hand_over(tokens, self.own.lease_id)
 
     async def _inherit(self) -> int:
@@ -254,7 +254,7 @@ class Elections:
         if kept != (before.acting, before.lease_id, _gives(before)):
             self._remember_lease()
         for action in actions:
-            self._tasks.spawn(self._deeds.do(group, action, after, self._orders.get(group)))
+            self._tasks.spawn(self._do(group, action, after))
         if after.acting != before.acting:
             self._deeds.role_changed(group, after)
             self._since[group] = utc(datetime.now(UTC))
@@ -262,6 +262,11 @@ class Elections:
         if group in self._leaving and not after.token and not after.acting:
             self._leaving.discard(group)
             del self._states[group]
+
+    async def _do(self, group: str, action: election.Action, state: State) -> None:
+        if isinstance(action, election.GiveAway):
+            await self._forget_lease()
+        await self._deeds.do(group, action, state, self._orders.get(group))
 
     def _remember_lease(self) -> None:
         """Keep the lease for whoever is started next, but never while a lock is given away under it.
@@ -275,16 +280,27 @@ class Elections:
             tokens = [state.token for state in self._states.values() if state.acting]
             self._tasks.spawn(self._write_lease([self.own.lease_id, *tokens]))
 
+    async def _forget_lease(self) -> None:
+        """Remove the file, also one that is being written at this moment."""
+        async with self._writing:
+            self._lease_file.unlink(missing_ok=True)
+
     async def _write_lease(self, numbers: list[int]) -> None:
         """Write the lease, and the tokens for which we act: who goes on with other ones may have promised something."""
-        try:
-            async with self._writing:
-                text = " ".join(map(str, numbers)) + "\n"
-                await asyncio.to_thread(write_atomically, self._lease_file, text, 0o600)
-        except OSError as error:
-            log.warning("%s: %s", self._lease_file, error)
-        if self.own.stopping or any(map(_gives, self._states.values())):
-            self._lease_file.unlink(missing_ok=True)
+        async with self._writing:
+            try:
+                if not self._forgets:
+                    text = " ".join(map(str, numbers)) + "\n"
+                    await asyncio.to_thread(write_atomically, self._lease_file, text, 0o600)
+            except OSError as error:
+                log.warning("%s: %s", self._lease_file, error)
+            if self._forgets:
+                self._lease_file.unlink(missing_ok=True)
+
+    @property
+    def _forgets(self) -> bool:
+        """Whether nobody is to go on with the lease."""
+        return self.own.stopping or any(map(_gives, self._states.values()))
 
     def _refreshing(self) -> tuple[int, float]:
         beat = self._beat

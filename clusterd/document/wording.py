@@ -30,6 +30,7 @@ PATTERNS: Mapping[str, str] = {
     r"^(\.|([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?)$": "a domain name is expected (www.example.org, or . alone)",
     r"^[!-~]+$": "it is ASCII without blanks",
     r"^[!-~]*$": "it is ASCII without blanks",
+    r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$": "the name of a user has letters, digits, _, ., @ and -, without blanks",
     r"^[a-z_][a-z0-9_-]*$": "a user is a name of small letters, digits, _ and -, and does not begin with a digit",
 }
 

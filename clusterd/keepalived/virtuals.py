@@ -50,7 +50,7 @@ class Virtuals:
         path = " ".join(statement.words)
         section = Section(self._made, path, statement, VIRTUAL)
         endpoints = list(self._endpoints(section))
-        body, origins = _body(section)
+        body, origins = _body(section, marks=bool(endpoints) and not any(host for host, _ in endpoints))
         servers = _servers(section, body, origins)
         body["check"] = check(section, servers, origins)
         if body["protocol"] in ("udp", "sctp") and body["check"]["type"] not in WITHOUT_TCP:
@@ -120,8 +120,11 @@ class Virtuals:
         return {"address": host, "interface": self._interface}
 
 
-def _body(section: Section) -> tuple[dict[str, Any], Origins]:
-    """Return what all addresses of a virtual_server share, and where it stood."""
+def _body(section: Section, marks: bool) -> tuple[dict[str, Any], Origins]:
+    """Return what all addresses of a virtual_server share, and where it stood.
+
+    With a firewall mark keepalived heeds no protocol: it is that of what else is said.
+    """
     body: dict[str, Any] = {"servers": {}, "scheduler": "wlc", "protocol": "udp"}
     origins: Origins = {}
     given = section.last("lb_algo", "lvs_sched")
@@ -131,6 +134,8 @@ def _body(section: Section) -> tuple[dict[str, Any], Origins]:
     if given := section.last("protocol"):
         origins["protocol",] = (given.place.line, section.where(given))
         body["protocol"] = section.value("protocol", str.lower, "tcp")
+    elif marks:
+        body["protocol"] = "udp" if section.last("ops", "persistence_engine") else "tcp"
     else:
         section.said("no protocol is said: udp, as keepalived takes it")
     if given := section.last("persistence_timeout"):

@@ -1,6 +1,8 @@
 """Load by programs on this host: rup (asks the real server's rstatd) and ruptime (listens to what its rwhod sends)."""
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 
@@ -26,7 +28,7 @@ async def printed(program: str, asked: Asked) -> Reading | str:
     """Run a program with the real server's address, and read what it prints."""
     try:
         process = await asyncio.create_subprocess_exec(
-            program, asked.address, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+            program, asked.address, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
     except OSError as error:
         return f"{program} cannot be run: {error.strerror}"
@@ -43,5 +45,5 @@ async def printed(program: str, asked: Asked) -> Reading | str:
         return f"{program}: {error}"
     finally:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it started: who holds the pipe open is waited for
         await process.wait()

@@ -88,6 +88,8 @@ def test_show_gives_objects_and_single_values(clusterd: CommandLine) -> None:
         "weight": 1,
         "enabled": True,
         "drain": False,
+        "upper_threshold": 0,
+        "lower_threshold": 0,
     }
     assert set(clusterd("--json", "show").json) == {"cluster", "routers", "virtuals"}
     ended = clusterd("show", "virtuals/wbe")

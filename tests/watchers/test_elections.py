@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from clusterd.clock import boottime_s
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.reports import encoded
-from clusterd.store.contract import Delete, Put
+from clusterd.store.contract import Condition, Delete, Operation, Outcome, Put
 from clusterd.store.memory import MemoryStore
 from watchers.elections import About, Elections, Event
 from watchers.events import Events
@@ -168,15 +168,24 @@ async def test_a_switchover_key_moves_the_group_and_expires_without_a_trace(pair
     assert pair.r2.elections.active
 
 
-async def test_the_lease_on_disk_is_gone_while_a_lock_is_given_away_and_back_afterwards(
-    pair: Pair, tmp_path: Path
+async def test_the_lease_on_disk_is_gone_before_a_lock_is_given_away_and_back_afterwards(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file, gone, plain = tmp_path / "r1", list[bool](), pair.store.transact
+
+    async def transact(conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
+        if any(isinstance(each, Delete) and each.key.startswith(KEYS.active_prefix) for each in operations):
+            gone.append(not file.exists())
+        return await plain(conditions, operations)
+
+    monkeypatch.setattr(pair.store, "transact", transact)
     await pair.start()
-    file = tmp_path / "r1"
     await until(file.exists)
+    pair.r1.elections._tasks.spawn(pair.r1.elections._write_lease([1]))  # one that is under way when the order comes
+    await asyncio.sleep(0)
     pair.r1.elections.take(About("default", election.Switchover("r2", pair.r1.elections.own.token)))
-    assert not file.exists()
     await until(lambda: not pair.r1.elections.own.token)
+    assert gone == [True]
     await until(file.exists)
     assert int(file.read_text().split()[0]) == pair.r1.elections.own.lease_id
 
