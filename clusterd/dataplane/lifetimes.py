@@ -53,10 +53,13 @@ class Lifetimes:
 
 def _body(address: Address, index: int, lifetime_s: int) -> bytes:
     ip = address.address
-    flags = NODAD if ip.version == 6 else 0
+    six = ip.version == 6
+    flags = NODAD if six else 0
     head = _ADDRESS.pack(_FAMILIES[ip.version], ip.network.prefixlen, flags, 0, index)
     packed = ip.ip.packed
-    cache = _CACHE.pack(lifetime_s, lifetime_s, 0, 0)
+    # What the router sends itself, or hides others behind, comes from an address that it keeps. Of IPv4 that is the
+    # network's first one; of IPv6 any but a deprecated one, whose own connections go on (RFC 4862, 5.5.4; RFC 6724, 5).
+    cache = _CACHE.pack(0 if six else lifetime_s, lifetime_s, 0, 0)
     return head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed) + attribute(_IFA_CACHEINFO, cache)
 
 
