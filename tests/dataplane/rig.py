@@ -159,6 +159,9 @@ class KernelRig:
         ip([f"link add wan type veth peer name peer netns {THERE}", "link set wan up", "link set lo up"], HERE)
         ip(["link set peer up"], THERE)
         self.plane: DataPlane = InNamespace()
+        while self.plane.without_carrier(["wan"]):  # a link comes up when the kernel gets to it, and that is noticed
+            time.sleep(0.001)
+        self.plane.notices()
 
     def counters(self) -> Mapping[Key, Counters]:
         assert isinstance(self.plane, InNamespace)
