@@ -47,7 +47,10 @@ class Addresses:
         coming = [(each, each.item) for each in operations if isinstance(each.item, Address)]
         going = [pair for pair in coming if pair[0].verb is Verb.DELETE]
         failures = [failure for failure in (self._delete(*pair) for pair in going) if failure]
-        return failures + self._give([pair for pair in coming if pair[0].verb is not Verb.DELETE], until_s)
+        given = [pair for pair in coming if pair[0].verb is not Verb.DELETE]
+        failures += self._give(given, until_s)
+        self._lifetimes.forget_neighbours([address for _, address in given])
+        return failures
 
     def renew(self, addresses: Iterable[Address], until_s: float) -> list[Failure]:
         """Let existing addresses live until `until_s`."""

@@ -13,13 +13,14 @@ from clusterd.dataplane.netlink import Netlink, attribute, attributes
 from clusterd.errors import ApplyError
 from clusterd.plane import Address
 
-_RTM_NEWADDR, _RTM_GETADDR = 20, 22  # linux/rtnetlink.h
+_RTM_NEWADDR, _RTM_GETADDR, _RTM_DELNEIGH = 20, 22, 29  # linux/rtnetlink.h
 _REPLACE, _CREATE = 0x100, 0x400  # linux/netlink.h
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = 1, 2, 6  # linux/if_addr.h
 # The lock says whose an address is: looking for duplicates (RFC 4862) would make it wait for a second, or give it up.
 NODAD = 0x02
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg
 _CACHE = struct.Struct("=IIII")  # ifa_cacheinfo
+_NEIGHBOUR, _NDA_DST = struct.Struct("=BxxxiHBB"), 1  # ndmsg, linux/neighbour.h
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -49,6 +50,19 @@ class Lifetimes:
         indexes = {address.interface: _index(address.interface) for address in addresses}
         bodies = [_body(address, indexes[address.interface], lifetime_s) for address in addresses]
         return self._netlink.send(_RTM_NEWADDR, bodies, _REPLACE | _CREATE)
+
+    def forget_neighbours(self, addresses: Sequence[Address]) -> None:
+        """Forget which neighbour had these addresses; that nobody knows is no error.
+
+        Whoever lets an address go passes on what still comes for it. To a neighbour that had it long ago that would go
+        in circles, since that one does the same; where none is known it waits for the next one to tell (arp(7)).
+        """
+        bodies = [
+            _NEIGHBOUR.pack(_FAMILIES[address.address.version], _index(address.interface), 0, 0, 0)
+            + attribute(_NDA_DST, address.address.ip.packed)
+            for address in addresses
+        ]
+        self._netlink.send(_RTM_DELNEIGH, bodies)
 
 
 def _body(address: Address, index: int, lifetime_s: int) -> bytes:
