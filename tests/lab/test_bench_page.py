@@ -27,6 +27,18 @@ def test_each_event_and_system_is_a_line_with_median_and_worst() -> None:
     ]
 
 
+def test_a_run_of_one_event_leaves_what_was_measured_of_others(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    assert page.runs(file) == {}
+    page.keep(file, page.by_event(rows(), "yesterday"))
+    again = page.by_event([Row("clusterd, leases of 3 s", "hand-over", 0.01, 0.10, 150, 0, 0)], "today")
+    known = page.runs(file) | again
+    assert [row.gap_s for row in page.rows(known)] == [0.01, 0.03, 2.0]
+    assert page.circumstances(known) == "hand-over: today\n\nkill -9: yesterday"
+    page.keep(file, known)
+    assert page.runs(file) == known
+
+
 def test_a_section_is_replaced_and_the_rest_of_the_page_stays() -> None:
     before = "# a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
     after = page.replaced(before, "x", "new\n")

@@ -28,13 +28,21 @@ def main() -> None:
 @click.option("--event", "events", multiple=True, type=click.Choice(list(EVENTS)), help="only this; may be repeated")
 @click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
 def takeover(rounds: int, events: tuple[str, ...], docs: Path) -> None:
-    """Measure what a client sees when the active router stops, dies, freezes or loses its power."""
+    """Measure what a client sees when the active router stops, dies, freezes or loses its power.
+
+    What was measured of other events before stays on the page.
+    """
+    figures = docs / "benchmarks-takeover.json"
+    runs = page.runs(figures)
     rows = _measured("tests.lab.bench.takeovers", str(rounds), *(events or EVENTS))
-    page.plot(rows, docs / "benchmarks-takeover.svg")
-    text = f"{_circumstances()} {rounds} rounds.\n\n{page.table(rows)}\n\n![the gaps](benchmarks-takeover.svg)"
+    runs |= page.by_event(rows, f"{_circumstances()} {rounds} rounds.")
+    page.keep(figures, runs)
+    page.plot(page.rows(runs), docs / "benchmarks-takeover.svg")
+    table = page.table(page.rows(runs))
+    text = f"{page.circumstances(runs)}\n\n{table}\n\n![the gaps](benchmarks-takeover.svg)"
     file = docs / "benchmarks.md"
     file.write_text(page.replaced(file.read_text(), "takeover", text))
-    click.echo(page.table(rows))
+    click.echo(table)
 
 
 @main.command()

@@ -5,8 +5,10 @@
 <!-- /takeover -->
 """
 
+import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -28,6 +30,55 @@ def replaced(page: str, section: str, text: str) -> str:
     return f"{before}{begin}{text.rstrip()}\n{end}{after}"
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was measured of one event, of all systems in one run."""
+
+    circumstances: str
+    rows: tuple[Row, ...]
+
+
+def by_event(found: Iterable[Row], said: str) -> dict[str, Run]:
+    """Return the runs that these rows are, by event."""
+    given = list(found)
+    events = dict.fromkeys(row.event for row in given)
+    return {event: Run(said, tuple(row for row in given if row.event == event)) for event in events}
+
+
+def runs(file: Path) -> dict[str, Run]:
+    """Return the runs that are kept in a file, by event; none where there is no file."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    return {
+        event: Run(run["circumstances"], tuple(Row(event=event, **row) for row in run["rows"]))
+        for event, run in kept.items()
+    }
+
+
+def keep(file: Path, known: Mapping[str, Run]) -> None:
+    """Write runs to a file: one line for each row."""
+    parts = []
+    for event, run in known.items():
+        rows = [json.dumps({key: value for key, value in asdict(row).items() if key != "event"}) for row in run.rows]
+        lines = ",\n".join(f"    {row}" for row in rows)
+        parts.append(
+            f'{json.dumps(event)}: {{"circumstances": {json.dumps(run.circumstances)}, "rows": [\n{lines}\n]}}'
+        )
+    file.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def rows(known: Mapping[str, Run]) -> list[Row]:
+    """Return the rows of all runs."""
+    return [row for run in known.values() for row in run.rows]
+
+
+def circumstances(known: Mapping[str, Run]) -> str:
+    """Return when and on what each event was measured; events of one run together."""
+    events: dict[str, list[str]] = {}
+    for event, run in known.items():
+        events.setdefault(run.circumstances, []).append(event)
+    return "\n\n".join(f"{', '.join(names)}: {said}" for said, names in events.items())
+
+
 def grouped(rows: Iterable[Row]) -> Mapping[tuple[str, str], Sequence[Row]]:
     """Return the rows of each (event, system), events together."""
     found: dict[tuple[str, str], list[Row]] = {}
@@ -37,13 +88,13 @@ def grouped(rows: Iterable[Row]) -> Mapping[tuple[str, str], Sequence[Row]]:
     return dict(sorted(found.items(), key=lambda pair: events.index(pair[0][0])))
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(measured: Iterable[Row]) -> str:
     """Return a Markdown table: median and worst of each cell, in seconds."""
     lines = [
         "| event | system | gap, median (worst) | wait, median (worst) | failed, median | answered twice, worst |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    for (event, system), each in grouped(rows).items():
+    for (event, system), each in grouped(measured).items():
         gap, wait = _spread([row.gap_s for row in each]), _spread([row.wait_s for row in each])
         failed = statistics.median(row.failed for row in each)
         twice = max(row.twice for row in each)
@@ -70,9 +121,9 @@ def _spread(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.2f} s ({max(seconds):.2f} s)"
 
 
-def plot(rows: Iterable[Row], file: Path) -> None:
+def plot(measured: Iterable[Row], file: Path) -> None:
     """Draw every takeover as a dot: gap in seconds, logarithmic, one line for each event and system."""
-    cells = grouped(rows)
+    cells = grouped(measured)
     mpl.rcParams["svg.hashsalt"] = "clusterd"  # the same figures give the same file
     figure = Figure(figsize=(9, 0.42 * len(cells) + 1.2), layout="constrained")
     axes = figure.subplots()
