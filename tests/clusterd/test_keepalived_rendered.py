@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from clusterd import ipvsadm, keepalived
-from clusterd.model import Cluster, Server, Tunnel, Virtual, family, forwarding
+from clusterd.model import Cluster, Persistence, Server, Tunnel, Virtual, family, forwarding
 from renderers.ipvsadm import render as render_ipvsadm
 from renderers.keepalived import render as render_keepalived
 from tests.strategies import clusters
@@ -25,11 +25,17 @@ def services(cluster: Cluster, *, weights: bool = True) -> list[Any]:
             if one.enabled
         )
         if each.enabled:
-            kept = each.persistence
+            kept = _kept(each)
             place = (each.mark, each.family) if each.mark else (str(each.address and each.address.ip), each.port)
             plain = (each.scheduler, sorted(each.flags), each.one_packet, kept)
             found.append((place, each.protocol, plain, servers))
     return sorted(found, key=repr)
+
+
+def _kept(virtual: Virtual) -> Persistence | None:
+    """Return the persistence, without a prefix where that is all of an address."""
+    kept, whole = virtual.persistence, 128 if family(virtual) == 6 else 32
+    return kept.model_copy(update={"prefix": None}) if kept and kept.prefix == whole else kept
 
 
 def _tunnel(cluster: Cluster, virtual: Virtual, server: Server) -> Tunnel | None:
