@@ -281,6 +281,16 @@ def test_a_router_that_is_stopped_hands_over(cluster: LabCluster, measure: Measu
     assert cluster.active() == seen.new, "a router that comes back does not displace the holder"
 
 
+def test_a_hand_over_back_to_the_router_that_had_the_address_before_loses_no_request_either(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    seen = takeover.hand_over(cluster)
+    measure("clusterd, graceful stop once more", str(seen))
+    never_two(seen)
+    assert seen.polls.failures == 0
+    takeover.back(cluster, seen.old)
+
+
 def test_when_the_active_router_loses_its_power_the_backup_serves(cluster: LabCluster, measure: Measure) -> None:
     seen = takeover.power_cut(cluster)
     measure("clusterd, power cut", str(seen))
