@@ -61,7 +61,7 @@ def prober(seconds: float, docs: Path) -> None:
     command = [sys.executable, "-m", "tests.lab.bench.probes", "beside", str(seconds)]
     if machine.run(command, limit_s=LIMIT_S, on_line=heard, mode="fast"):
         raise click.ClickException("the measurement beside keepalived failed; nothing was written")
-    release = Path("/proc/sys/kernel/osrelease").read_text().strip()
+    release = platform.release().partition("-")[0]
     processor = f"{os.cpu_count()} processors, Linux {release}, Python {platform.python_version()}"
     text = (
         f"{datetime.now(UTC).date()}, on the loopback of a machine with {processor}. {seconds:g} s each.\n\n"
