@@ -7,10 +7,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
 
+from watchers.ending import ended
 from watchers.load_messages import LoadAssignment, LoadReport, LoadTarget
 
 AGAIN_S = 5.0
-CLOSE_S = 1.0  # what a reader has, once its input has ended, to end by itself
 LINE_LIMIT_BYTES = 65536
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class LoadLink:
                 except ValueError as error:  # a ValidationError is one, a line too long another
                     log.error("a report of load was not understood: %s", error)
         finally:
-            await _ended(process)
+            await ended(process)
 
     def _tell(self) -> None:
         """Send the whole list; what a reader that has just ended does not get, the next one does."""
@@ -75,15 +75,3 @@ class LoadLink:
             line = LoadAssignment(targets=self._targets).model_dump_json().encode() + b"\n"
             with suppress(OSError, RuntimeError):
                 self._process.stdin.write(line)
-
-
-async def _ended(process: Process) -> None:
-    """End a reader: by the end of its input, else by force."""
-    assert process.stdin is not None  # noqa: S101 - it was started with a pipe
-    process.stdin.close()
-    ending = asyncio.create_task(process.wait())
-    if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
-        process.kill()
-    await ending
-    with suppress(OSError):
-        await process.stdin.wait_closed()

@@ -10,15 +10,14 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from clusterd.health import Verdict
+from watchers.ending import ended
 from watchers.prober_messages import Assignment, Identity, Report, Target
 
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 5.0
 STABLE_S = 10.0  # a prober that lived that long did not fail at once: the backoff begins anew
-CLOSE_S = 1.0  # what a prober has, once its input has ended, to end by itself
 LINE_LIMIT_BYTES = 65536
 
 log = logging.getLogger(__name__)
@@ -108,7 +107,7 @@ class ProberLink:
         finally:
             telling.cancel()
             await asyncio.wait([telling])
-            await _ended(process)
+            await ended(process)
         log.warning("the prober ended with status %s", process.returncode)
 
     async def _tell(self, process: Process) -> None:
@@ -143,18 +142,3 @@ class ProberLink:
             return
         self._targets[report.identity] = target.model_copy(update={"verdict": report.verdict})
         self._deliver(report)
-
-
-async def _ended(process: Process) -> None:
-    """End a prober: by the end of its input, else by force.
-
-    `asyncio.timeout` would not do: in a task that is being cancelled, Python 3.11.2 takes its timeout for that.
-    """
-    assert process.stdin is not None  # noqa: S101 - it was started with a pipe
-    process.stdin.close()
-    ending = asyncio.create_task(process.wait())
-    if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
-        process.kill()
-    await ending
-    with suppress(OSError):  # what was not read before it ended
-        await process.stdin.wait_closed()

@@ -13,7 +13,7 @@ from clusterd.document import from_data
 from clusterd.loads import Asked
 from clusterd.model import Load
 from clusterd.weights import Reading
-from watchers import load_link
+from watchers import ending, load_link
 from watchers.load_link import LoadLink
 from watchers.load_messages import LoadReport, LoadTarget, load_targets
 from watchers.load_reader import LoadReader, pauses
@@ -129,7 +129,7 @@ async def test_the_link_runs_a_reader_in_a_process_of_its_own_and_another_one_wh
 
 
 async def test_a_reader_that_speaks_garbage_or_hangs_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_link, "CLOSE_S", 0.1)
+    monkeypatch.setattr(ending, "CLOSE_S", 0.1)
     link = LoadLink(lambda _: None, ("/bin/sh", "-c", "echo garbage; exec sleep 60"))
     running = asyncio.create_task(link.run())
     link.ask((target(),))
