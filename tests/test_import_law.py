@@ -47,6 +47,7 @@ PURE = tuple(
         "weights",
         "lvscf",
         "reading",
+        "words",
         "keepalived",
         "ldirectord",
         "ipvsadm",

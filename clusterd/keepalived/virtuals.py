@@ -11,7 +11,7 @@ from clusterd.keepalived.grammar import REAL, VIRTUAL
 from clusterd.keepalived.statements import Section, Statement, entries, flag
 from clusterd.keepalived.text import Place
 from clusterd.keepalived.vrrp import Floating
-from clusterd.lvscf.values import HOST, NETMASK, PORT
+from clusterd.lvscf.values import PORT
 from clusterd.reading import (
     WITHOUT_TCP,
     Draft,
@@ -25,6 +25,8 @@ from clusterd.reading import (
     server_name,
     virtual_name,
 )
+from clusterd.words import client_bits
+from clusterd.words import host as read_host
 
 _PERSISTENT_S = "360"  # of a persistence_timeout that says no number
 _NO_PORT = "it takes all ports, and is not persistent: IPVS schedules nothing for it"
@@ -141,7 +143,7 @@ def _body(section: Section, marks: bool) -> tuple[dict[str, Any], Origins]:
     if given := section.last("persistence_timeout"):
         origins["persistence",] = (given.place.line, section.where(given))
         timeout_s = section.value("persistence_timeout", number, 0, bare=_PERSISTENT_S)
-        prefix = section.value("persistence_granularity", _prefix, None)
+        prefix = section.value("persistence_granularity", client_bits, None)
         if timeout_s:
             body["persistence"] = {"timeout_s": timeout_s, "prefix": prefix}
     elif given := section.last("persistence_granularity"):
@@ -172,24 +174,13 @@ def _range(said: str) -> Iterator[str]:
     if dash:
         between = ":" if ipv6(first) else "."
         whole = last if between in last else f"{first.rpartition(between)[0]}{between}{last}"
-        return addresses(_host(first), _host(whole))
+        return addresses(read_host(first), read_host(whole))
     first, slash, bits = said.partition("/")
     if slash:
-        start = ip_address(_host(first))
+        start = ip_address(read_host(first))
         network = ip_network((start, min(number(bits), start.max_prefixlen)), strict=False)
         return addresses(str(start), str(network.broadcast_address))
-    return iter([_host(said)])
-
-
-def _host(word: str) -> str:
-    host: Any = ipv6(word) or HOST.read(word)
-    return str(host)
-
-
-def _prefix(word: str) -> int | None:
-    """Return the bits of a client that count: a netmask, or a prefix length for IPv6 (keepalived.conf(5))."""
-    prefix: Any = number(word) if word.isdigit() else NETMASK.read(word)
-    return int(prefix)
+    return iter([read_host(said)])
 
 
 def _marked(section: Section, found: int) -> dict[str, Any]:
@@ -204,7 +195,7 @@ def _sorry_server(section: Section, body: dict[str, Any], origins: Origins) -> N
     try:
         if not 2 <= len(given.words) <= 3:
             raise ValueError("an address and a port are expected")
-        body["sorry_server"] = _host(given.words[1])
+        body["sorry_server"] = read_host(given.words[1])
         origins["sorry_server",] = (given.place.line, section.where(given))
         said: Any = PORT.read(given.words[2]) if len(given.words) == 3 else 0
     except ValueError as error:
@@ -224,7 +215,7 @@ def _servers(section: Section, body: dict[str, Any], origins: Origins) -> list[S
         try:
             if not 1 <= len(words) <= 2:
                 raise ValueError("an address and a port are expected")
-            host = _host(words[0])
+            host = read_host(words[0])
             port: Any = PORT.read(words[1]) if len(words) == 2 else 0
         except ValueError as error:
             section.made.wrong(statement.place.line, statement.place.where(path), str(error))

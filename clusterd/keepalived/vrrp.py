@@ -8,8 +8,8 @@ from typing import Any
 
 from clusterd.keepalived.grammar import INSTANCE, SYNC_GROUP
 from clusterd.keepalived.statements import Section, Statement, entries, only, seconds
-from clusterd.lvscf.values import HOST
-from clusterd.reading import Draft, free_name, ipv6, number
+from clusterd.reading import Draft, free_name, number
+from clusterd.words import host as read_host
 
 _IGNORED = {"brd", "scope", "label"}  # words of an address that have a value and lose nothing
 _PRIORITY, _STEP = 100, 50  # where nothing is said, and between a router and its peers
@@ -45,7 +45,7 @@ def instance(made: Draft, statement: Statement) -> Instance:
     section = Section(made, f"vrrp_instance {name}", statement, INSTANCE)
     found = Instance(name, section, section.value("interface", str, ""))
     for keyword in ("mcast_src_ip", "unicast_src_ip"):
-        found.source = section.value(keyword, _host, "") or found.source
+        found.source = section.value(keyword, read_host, "") or found.source
     for block in section.all("unicast_peer"):
         for each in entries(made, f"{section.path}/{block.key}", block):
             found.peers += [peer] if (peer := _peer(section, each)) else []
@@ -56,15 +56,10 @@ def instance(made: Draft, statement: Statement) -> Instance:
     return found
 
 
-def _host(word: str) -> str:
-    host: Any = ipv6(word) or HOST.read(word)
-    return str(host)
-
-
 def _peer(section: Section, statement: Statement) -> str:
     line, where = statement.place.line, statement.place.where(f"{section.path}/unicast_peer/{statement.key}")
     try:
-        host = _host(statement.key)
+        host = read_host(statement.key)
     except ValueError as error:
         section.made.wrong(line, where, str(error))
         return ""

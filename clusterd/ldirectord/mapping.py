@@ -7,7 +7,7 @@ from typing import Any
 from clusterd.ldirectord.checks import check, positive, service_of, yes
 from clusterd.ldirectord.grammar import SERVICE_BY_PORT, WAYS
 from clusterd.ldirectord.syntax import Given, Section
-from clusterd.lvscf.values import HOST, NETMASK, PORT
+from clusterd.lvscf.values import PORT
 from clusterd.reading import (
     WITHOUT_TCP,
     Draft,
@@ -20,6 +20,8 @@ from clusterd.reading import (
     server_name,
     virtual_name,
 )
+from clusterd.words import client_bits
+from clusterd.words import host as read_host
 
 _REAL = re.compile(
     r"""(?P<first>\[[^\]\s]*\]|[^\s:>]+?)(->(?P<last>\[[^\]\s]*\]|[^\s:>]+))?(:(?P<port>[\w-]+))?"""
@@ -59,18 +61,13 @@ def _target(section: Section) -> tuple[str, ...]:
         return _marked(section)
     host, port = endpoint(section.address)
     try:
-        address: Any = _host(host)
+        address: Any = read_host(host)
         said: Any = PORT.read(port)
     except ValueError as error:
         section.made.wrong(section.line, section.path, str(error))
         return ()
     protocol = section.value("protocol", _protocol, "udp" if said == 53 else "tcp")
     return virtual_name(address, said, protocol, section.made.data["virtuals"]), address, str(said), protocol
-
-
-def _host(word: str) -> str:
-    host: Any = ipv6(word) or HOST.read(word)
-    return str(host)
 
 
 def _marked(section: Section) -> tuple[str, ...]:
@@ -163,17 +160,11 @@ def _checked_port(section: Section, at: tuple[str, ...], service: str) -> None:
 
 def _persistence(section: Section, at: tuple[str, ...]) -> None:
     timeout_s = section.value("persistent", number, 0)
-    prefix = section.value("netmask", _prefix, None)
+    prefix = section.value("netmask", client_bits, None)
     if timeout_s:
         section.made.put((*at, "persistence"), {"timeout_s": timeout_s, "prefix": prefix})
     elif "netmask" in section.given:
         section.warn(section.given["netmask"], "not carried over: without persistent it has no effect")
-
-
-def _prefix(word: str) -> int | None:
-    """Return the bits of a client that count: a netmask, or a prefix length for IPv6 (ldirectord(8))."""
-    prefix: Any = number(word) if word.isdigit() else NETMASK.read(word)
-    return int(prefix)
 
 
 def _real(section: Section, given: Given, at: tuple[str, ...], port: int) -> tuple[str, str] | None:
@@ -184,7 +175,7 @@ def _real(section: Section, given: Given, at: tuple[str, ...], port: int) -> tup
             raise ValueError(
                 'a real server is written ADDRESS[->ADDRESS][:PORT] masq|gate|ipip [WEIGHT ["ASK", "GET"]]'
             )
-        first, last = _host(match["first"]), _host(match["last"] or match["first"])
+        first, last = read_host(match["first"]), read_host(match["last"] or match["first"])
         own_port: Any = PORT.read(match["port"] or "0")
         if match["way"] not in WAYS:
             raise ValueError(f"masq, gate or ipip is expected, not {match['way']!r}")
@@ -218,7 +209,7 @@ def _fallback(text: str) -> tuple[str, int, str]:
         raise ValueError(f"a fallback server is written ADDRESS[:PORT] [masq|gate|ipip], not {text!r}")
     host, port = endpoint(words[0])
     said: Any = PORT.read(port) if port or words[0].endswith(":") else 0
-    return _host(host), said, WAYS[words[1]] if words[1:] else ""
+    return read_host(host), said, WAYS[words[1]] if words[1:] else ""
 
 
 def _sorry_server(section: Section, word: str, target: tuple[str, ...]) -> None:
