@@ -55,9 +55,8 @@ def desired(
     stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The sorry
     server steps in when every enabled server is down or drained.
     """
-    items: list[Item] = [*sysctls(cluster, floating(cluster))]
-    items += _timeouts(cluster)
-    items += netfilter(cluster)
+    everywhere = floating(cluster)
+    items: list[Item] = [*sysctls(cluster, everywhere), *_timeouts(cluster), *tables(cluster, everywhere)]
     for name, virtual in cluster.virtuals.items():
         if virtual.enabled:
             items.append(_service(virtual))

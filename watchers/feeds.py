@@ -168,23 +168,20 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
 
     known: Committed | None = None
 
-    async def listed(_: Snapshot) -> None:
+    async def told(reading: Awaitable[Committed | None]) -> None:
         nonlocal known
         try:
-            known = await configuration.read(store, keys, known)
+            known = await reading
             put(known)
         except ConfigError as error:
             put(error)
 
-    async def changed(_: Batch) -> None:
-        nonlocal known
-        try:
-            known = await (configuration.read_on(store, keys, known) if known else configuration.read(store, keys))
-            put(known)
-        except ConfigError as error:
-            put(error)
-
-    await follow(store, keys.head, listed, changed)
+    await follow(
+        store,
+        keys.head,
+        lambda _: told(configuration.read(store, keys, known)),
+        lambda _: told(configuration.read_on(store, keys, known)),
+    )
 
 
 async def follow(

@@ -67,14 +67,14 @@ async def read(store: Store, keys: Keys, known: Committed | None = None) -> Comm
     return None
 
 
-async def read_on(store: Store, keys: Keys, known: Committed) -> Committed | None:
+async def read_on(store: Store, keys: Keys, known: Committed | None) -> Committed | None:
     """Return what is committed, as `read` does, but without reading what the one commit since `known` left alone.
 
     The record of that commit says what it changed, and the head's hash whether that is all. Where they do not fit
     together, or there were more commits, everything is read. What was written past the commits meanwhile is not seen.
     """
     with suppress(ConfigError):  # reading everything tells what is wrong, or gets along without what is
-        following = await _following(store, keys, known)
+        following = await _following(store, keys, known) if known else None
         if following is not None:
             return following
     return await read(store, keys, known)

@@ -47,7 +47,7 @@ class Lifetimes:
 
     def give(self, addresses: Sequence[Address], lifetime_s: int) -> dict[int, int]:
         """Add or renew addresses, all for so many seconds; return {position: errno} of those that were refused."""
-        indexes = {address.interface: _index(address.interface) for address in addresses}
+        indexes = _indexes(addresses)
         bodies = [_body(address, indexes[address.interface], lifetime_s) for address in addresses]
         return self._netlink.send(_RTM_NEWADDR, bodies, _REPLACE | _CREATE)
 
@@ -57,8 +57,9 @@ class Lifetimes:
         Whoever lets an address go passes on what still comes for it. To a neighbour that had it long ago that would go
         in circles, since that one does the same; where none is known it waits for the next one to tell (arp(7)).
         """
+        indexes = _indexes(addresses)
         bodies = [
-            _NEIGHBOUR.pack(_FAMILIES[address.address.version], _index(address.interface), 0, 0, 0)
+            _NEIGHBOUR.pack(_FAMILIES[address.address.version], indexes[address.interface], 0, 0, 0)
             + attribute(_NDA_DST, address.address.ip.packed)
             for address in addresses
         ]
@@ -75,6 +76,11 @@ def _body(address: Address, index: int, lifetime_s: int) -> bytes:
     # network's first one; of IPv6 any but a deprecated one, whose own connections go on (RFC 4862, 5.5.4; RFC 6724, 5).
     cache = _CACHE.pack(0 if six else lifetime_s, lifetime_s, 0, 0)
     return head + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed) + attribute(_IFA_CACHEINFO, cache)
+
+
+def _indexes(addresses: Sequence[Address]) -> dict[str, int]:
+    """Return the index of each interface, asked for once."""
+    return {interface: _index(interface) for interface in {address.interface for address in addresses}}
 
 
 def _index(interface: str) -> int:
