@@ -333,6 +333,10 @@ def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
         data["cluster"]["groups"] = {name: draw(_group(name, [*routers])) for name in sorted(wanted)}
     if not ipv6:
         data["cluster"].pop("nat_router6", None)
+    elsewhere = {v["address"].split("/")[0] for v in data["virtuals"].values() if v.get("group", "default") in wanted}
+    for masquerade in data["cluster"].get("masquerade", ()):
+        if masquerade.get("address") in elsewhere:  # it would move with another group than the gateway
+            del masquerade["address"]
     marks: set[int] = set()
     for name, virtual in [*data["virtuals"].items()]:
         if virtual.get("mark") in marks:

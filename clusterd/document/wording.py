@@ -101,7 +101,7 @@ def _type(_given: Any, context: Mapping[str, Any]) -> str:
 def _network(given: Any, _context: Mapping[str, Any]) -> str:
     message = f"an IPv4 or IPv6 network is expected (a.b.c.0/24 or 2001:db8::/64), not {shown(given)}"
     try:
-        return f"{message}; did you mean {ip_network(given, strict=False)}?"
+        return f"{message}; did you mean {ip_network(given, strict=False)}?" if isinstance(given, str) else message
     except ValueError:
         return message
 

@@ -87,6 +87,13 @@ def test_a_network_with_bits_beyond_its_prefix_is_told_the_network() -> None:
     assert found.endswith("not '192.168.1.7/24'; did you mean 192.168.1.0/24?")
 
 
+@pytest.mark.parametrize("source", [False, 5, None])
+def test_what_is_no_text_is_told_no_network(source: object) -> None:
+    (found,) = told({"cluster": {"masquerade": [{"source": source, "interface": "eth0"}]}})
+    assert found.startswith("cluster/masquerade/0/source: an IPv4 or IPv6 network is expected ")
+    assert "did you mean" not in found
+
+
 def test_every_pattern_of_the_model_has_words() -> None:
     schema = json.dumps(Cluster.model_json_schema(by_alias=True))
     given = re.findall(r'"pattern": ("[^ ]*")', schema) + re.findall(r'"patternProperties": {("[^ ]*"):', schema)
