@@ -63,3 +63,8 @@ class UnsafeChange(ClusterdError):
 
 class ApplyError(ClusterdError):
     """The kernel refused an operation, or a tool that speaks to it failed."""
+
+
+def wrong(path: str, message: str) -> ConfigError:
+    """Return the error for one wrong thing in what was typed."""
+    return ConfigError([Problem(0, path, message)])

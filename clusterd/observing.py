@@ -15,10 +15,12 @@ from clusterd.errors import ConfigError
 from clusterd.keys import Keys
 from clusterd.overview import Holder, Observed, Overview
 from clusterd.reports import (
+    AppliedReport,
     Pause,
     PoolReport,
     Switchover,
     VerdictReport,
+    applied_report,
     pause,
     pool_report,
     router_report,
@@ -80,6 +82,13 @@ async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, 
         strays=base.strays,
     )
     return found, snapshot.revision
+
+
+async def applied(store: Store, keys: Keys, number: int) -> list[AppliedReport]:
+    """Return when routers saw and applied a commit, as far as they still tell."""
+    prefix = keys.applied(number, "")
+    entries = (await store.snapshot(prefix)).entries
+    return [applied_report(entry.key.removeprefix(prefix), entry.value) for entry in entries]
 
 
 def holders(snapshot: Snapshot, keys: Keys) -> tuple[tuple[Holder, int], ...]:

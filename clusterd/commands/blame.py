@@ -7,12 +7,12 @@ import click
 
 from clusterd import configuration
 from clusterd.changes import shown
-from clusterd.commands.places import steps, value_at
 from clusterd.commands.session import Session, json_option, pass_session
-from clusterd.commands.streams import echo_json, printable, warn, wrong
+from clusterd.commands.streams import echo_json, printable, warn
 from clusterd.configuration import Committed
-from clusterd.errors import ConfigError
+from clusterd.errors import ConfigError, wrong
 from clusterd.past import Origin, blamed
+from clusterd.places import steps, value_at
 
 
 @click.command(short_help="Show who set each field last.")

@@ -14,8 +14,8 @@ from typing import Self
 
 import click
 
-from clusterd.commands.streams import printable, wrong
-from clusterd.errors import ClusterdError, Problem
+from clusterd.commands.streams import printable
+from clusterd.errors import ClusterdError, Problem, wrong
 
 MARK = "#! "
 _SHELL_INTERRUPTED = 128 + signal.SIGINT

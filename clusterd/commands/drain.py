@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from clusterd.commands.durations import seconds
-from clusterd.commands.places import steps, value_at, with_values
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
+from clusterd.places import steps, value_at, with_values
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, said: str) -> str:

@@ -7,12 +7,12 @@ import click
 
 from clusterd.commands.draft import Draft
 from clusterd.commands.forms import FORMS, Form
-from clusterd.commands.merging import Overtaken, wished
 from clusterd.commands.proposal import EditCommand, Manner, edit_options, pursue, wait
 from clusterd.commands.session import Session, pass_session
 from clusterd.commands.streams import at_terminal, printable
 from clusterd.configuration import Committed
 from clusterd.errors import ConfigError, Problem
+from clusterd.merging import Overtaken, wished
 from clusterd.model import Cluster
 
 MOST_ROUNDS = 10  # without a terminal, for an editor that never gets it right

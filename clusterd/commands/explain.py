@@ -9,10 +9,9 @@ import click
 
 from clusterd import configuration, document
 from clusterd.commands.looking import look
-from clusterd.commands.places import steps
 from clusterd.commands.session import Session, json_option, pass_session
-from clusterd.commands.streams import echo_json, wrong
-from clusterd.errors import StoreUnavailable
+from clusterd.commands.streams import echo_json
+from clusterd.errors import StoreUnavailable, wrong
 from clusterd.explanation import Explanation, Factor, explanations
 from clusterd.history import Record
 from clusterd.keys import Keys
@@ -20,6 +19,7 @@ from clusterd.model import Cluster
 from clusterd.observing import local
 from clusterd.overview import Overview
 from clusterd.past import blamed
+from clusterd.places import steps
 from clusterd.store.contract import Store
 
 

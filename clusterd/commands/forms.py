@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterd import document, lvscf
-from clusterd.commands.places import excerpt, with_excerpt
-from clusterd.commands.streams import wrong
 from clusterd.configuration import Committed
+from clusterd.errors import wrong
 from clusterd.lvscf.mapping import PRIORITIES
 from clusterd.merge import merge
 from clusterd.model import Cluster, Timing
+from clusterd.places import excerpt, with_excerpt
 
 _HEADER = "# The configuration as lvs.cf. What this format cannot say stays as it is.\n"
 

@@ -4,7 +4,6 @@ import click
 
 from clusterd import configuration
 from clusterd.changes import summary
-from clusterd.commands.records import numbered
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable
 from clusterd.history import Record
@@ -23,7 +22,7 @@ def log(session: Session, count: int) -> None:
     last = session.committed().number
     numbers = range(last, max(0, last - count), -1)
 
-    found = session.run(lambda store, keys: numbered(store, keys, numbers))
+    found = session.run(lambda store, keys: configuration.numbered(store, keys, numbers))
     if session.json:
         echo_json([record.model_dump(mode="json") for record in found if record is not None])
         return

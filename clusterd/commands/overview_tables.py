@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from clusterd.commands.ages import age, lasting
+from clusterd.ages import age, lasting
 from clusterd.commands.pause import paused
 from clusterd.commands.tables import Cell, Part, Rows
 from clusterd.counters import Counters

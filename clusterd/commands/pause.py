@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from clusterd import configuration
-from clusterd.commands.ages import age
+from clusterd.ages import age
 from clusterd.commands.author import author
 from clusterd.commands.durations import seconds
 from clusterd.commands.session import Session, json_option, pass_session
-from clusterd.commands.streams import echo_json, printable, wrong
+from clusterd.commands.streams import echo_json, printable
 from clusterd.document import suggestion
+from clusterd.errors import wrong
 from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.observing import pauses

@@ -17,8 +17,7 @@ from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.author import author
 from clusterd.commands.exits import Stopped
-from clusterd.commands.merging import Wish, refreshed, wished
-from clusterd.commands.records import plain
+from clusterd.commands.records import plain, since
 from clusterd.commands.session import Session, json_option
 from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
@@ -27,6 +26,7 @@ from clusterd.document import objects
 from clusterd.errors import ConflictError, UnsafeChange
 from clusterd.history import Signature
 from clusterd.keys import Keys
+from clusterd.merging import Wish, upon, wished
 from clusterd.model import Cluster
 from clusterd.pending import Pending
 from clusterd.store.contract import Store
@@ -131,7 +131,28 @@ def pursue(session: Session, wish: Wish, manner: Manner) -> Committed | None:
             if manner.yes:
                 longest_s = min(LONGEST_PAUSE_S, PAUSE_S * 2**trial)
                 time.sleep(random.uniform(0, longest_s))  # noqa: S311 - keeps others apart, no secret
-            wish, trial = refreshed(session, wish, error), trial + 1
+            wish, trial = _refreshed(session, wish, error), trial + 1
+
+
+def _refreshed(session: Session, wish: Wish, lost: ConflictError) -> Wish:
+    """Return the wish on top of what is committed now, and tell what that is.
+
+    Raises Overtaken where both contradict each other, and `lost` itself where there is nothing to merge with.
+    """
+    base = wish.base
+
+    async def look(store: Store, keys: Keys) -> tuple[Committed | None, list[str]]:
+        theirs = await configuration.read(store, keys)
+        first = base.number + 1 if base else 1
+        return theirs, await since(store, keys, first, theirs.number) if theirs else []
+
+    theirs, lines = session.run(look)
+    if base is None or theirs is None or theirs.number < base.number:
+        raise lost
+    happened = "\n".join(["somebody else committed meanwhile:", *(f"  {line}" for line in lines)])
+    merged = upon(wish, theirs, happened)
+    click.echo(f"{happened}\nmerged with that", err=True)
+    return merged
 
 
 def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner: Manner) -> Committed | None:

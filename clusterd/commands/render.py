@@ -6,7 +6,8 @@ import click
 
 from clusterd import document
 from clusterd.commands.session import Session, pass_session
-from clusterd.commands.streams import once, printable, read_input, warn, wrong
+from clusterd.commands.streams import once, printable, read_input, warn
+from clusterd.errors import wrong
 from clusterd.model import Cluster
 from renderers import ipvsadm, keepalived, lvscf, nftables
 from renderers.rendering import Rendering

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from clusterd.commands.places import steps, with_values
 from clusterd.commands.proposal import EditCommand, Manner, carry_out, edit_options
 from clusterd.commands.session import Session, pass_session
-from clusterd.commands.streams import printable, warn, wrong
+from clusterd.commands.streams import printable, warn
 from clusterd.document import parse_yaml
-from clusterd.errors import ConfigError
+from clusterd.errors import ConfigError, wrong
+from clusterd.places import steps, with_values
 
 
 @click.command(cls=EditCommand, name="set", short_help="Set values by their paths.")

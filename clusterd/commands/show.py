@@ -6,9 +6,9 @@ import click
 
 from clusterd import document
 from clusterd.changes import shown
-from clusterd.commands.places import steps, value_at
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable, warn
+from clusterd.places import steps, value_at
 
 
 @click.command(short_help="Show what is committed.")

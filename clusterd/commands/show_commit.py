@@ -5,9 +5,10 @@ from datetime import datetime
 import click
 
 from clusterd import configuration
-from clusterd.commands.records import applied, plain, recorded
+from clusterd.commands.records import plain, recorded
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable
+from clusterd.observing import applied
 from clusterd.reports import AppliedReport
 
 

@@ -13,9 +13,9 @@ from clusterd import document
 from clusterd.commands.exits import NotApplied
 from clusterd.commands.looking import look
 from clusterd.commands.session import Session, json_option, pass_session
-from clusterd.commands.streams import echo_json, wrong
+from clusterd.commands.streams import echo_json
 from clusterd.configuration import Committed
-from clusterd.errors import Compacted, StoreUnavailable
+from clusterd.errors import Compacted, StoreUnavailable, wrong
 from clusterd.keys import Keys
 from clusterd.observing import Local, local
 from clusterd.overview import Overview, with_counters

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from clusterd.errors import ConfigError, Problem
+from clusterd.errors import Problem
 
 MOST_PLACES = 3  # that one warning names
 
@@ -54,8 +54,3 @@ def _some(paths: Sequence[str]) -> str:
     if len(paths) <= MOST_PLACES:
         return ", ".join(paths)
     return f"{', '.join(paths[:MOST_PLACES])} and {len(paths) - MOST_PLACES} more"
-
-
-def wrong(path: str, message: str) -> ConfigError:
-    """Return the error for one wrong thing in what was typed."""
-    return ConfigError([Problem(0, path, message)])

@@ -11,10 +11,10 @@ from clusterd.commands.author import author
 from clusterd.commands.exits import NotApplied
 from clusterd.commands.looking import look
 from clusterd.commands.session import Session, json_option, pass_session
-from clusterd.commands.streams import echo_json, printable, wrong
+from clusterd.commands.streams import echo_json, printable
 from clusterd.commands.waiting import Progress
 from clusterd.document import suggestion
-from clusterd.errors import ClusterdError, ConflictError, StoreUnavailable, UnsafeChange
+from clusterd.errors import ClusterdError, ConflictError, StoreUnavailable, UnsafeChange, wrong
 from clusterd.groups import groups
 from clusterd.history import utc
 from clusterd.keys import Keys

@@ -15,6 +15,20 @@ the history says whose commit it is that stands there.
 
 from clusterd.configuration.attempts import written_back
 from clusterd.configuration.committing import Extras, commit
+from clusterd.configuration.earlier import no_commit, numbered, objects_after
 from clusterd.configuration.reading import Committed, changes_of, read, read_on, record, records
 
-__all__ = ["Committed", "Extras", "changes_of", "commit", "read", "read_on", "record", "records", "written_back"]
+__all__ = [
+    "Committed",
+    "Extras",
+    "changes_of",
+    "commit",
+    "no_commit",
+    "numbered",
+    "objects_after",
+    "read",
+    "read_on",
+    "record",
+    "records",
+    "written_back",
+]

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusterd.commands.ages import age, lasting
+from clusterd.ages import age, lasting
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 

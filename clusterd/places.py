@@ -5,8 +5,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from clusterd import document
-from clusterd.commands.streams import wrong
-from clusterd.errors import ConfigError, Problem
+from clusterd.errors import ConfigError, Problem, wrong
 from clusterd.model import Cluster
 
 _NAMED = ("routers", "virtuals", "servers")  # what is below these has a name that people choose

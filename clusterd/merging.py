@@ -9,18 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
-from clusterd import configuration, document
+from clusterd import document
 from clusterd.changes import shown
-from clusterd.commands.records import since
-from clusterd.commands.session import Session
 from clusterd.configuration import Committed
 from clusterd.errors import ConfigError, ConflictError, Problem
-from clusterd.keys import Keys
 from clusterd.merge import GONE, Conflict, Data, caught_up, changed, merge
 from clusterd.model import Cluster
-from clusterd.store.contract import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +50,15 @@ def wished(base: Committed | None, cluster: Cluster) -> Wish:
     return Wish(base, cluster, cluster)
 
 
-def refreshed(session: Session, wish: Wish, lost: ConflictError) -> Wish:
-    """Return the wish on top of what is committed now, and tell what that is.
+def upon(wish: Wish, theirs: Committed, happened: str) -> Wish:
+    """Return the wish on top of what others committed since; `happened` tells what that is.
 
-    Raises Overtaken where both contradict each other, and `lost` itself where there is nothing to merge with.
+    Raises Overtaken where both contradict each other. The wish has a base.
     """
     base = wish.base
-
-    async def look(store: Store, keys: Keys) -> tuple[Committed | None, list[str]]:
-        theirs = await configuration.read(store, keys)
-        first = base.number + 1 if base else 1
-        return theirs, await since(store, keys, first, theirs.number) if theirs else []
-
-    theirs, lines = session.run(look)
-    if base is None or theirs is None or theirs.number < base.number:
-        raise lost
-    happened = ["somebody else committed meanwhile:", *(f"  {line}" for line in lines)]
+    assert base is not None  # noqa: S101 - without one there is nothing to merge with
     seen = _data(base.cluster) if wish.seen is None else wish.seen
-    merged = _merged(seen, wish.mine, theirs, "\n".join(happened))
-    click.echo("\n".join([*happened, "merged with that"]), err=True)
-    return merged
+    return _merged(seen, wish.mine, theirs, happened)
 
 
 def _merged(seen: Data, mine: Cluster, theirs: Committed, happened: str) -> Wish:
