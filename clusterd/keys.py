@@ -163,3 +163,12 @@ class Keys:
     def applied(self, number: int, router: str) -> str:
         """When one router saw and applied one commit; zero-padded so that keys sort by number."""
         return f"{self.applied_prefix}{number:08d}/{router}"
+
+    @property
+    def console_users_prefix(self) -> str:
+        """The prefix of the people who may use the web console."""
+        return self.prefix + "console/users/"
+
+    def console_user(self, name: str) -> str:
+        """One of them: role, and the argon2 hash of the password."""
+        return self.console_users_prefix + name

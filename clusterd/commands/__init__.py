@@ -40,6 +40,7 @@ _COMMANDS = {
     "blame": "clusterd.commands.blame:blame",
     "rollback": "clusterd.commands.rollback:rollback",
     "audit": "clusterd.commands.audit:audit",
+    "console": "clusterd.commands.console:console",
 }
 
 
