@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 ROOT = "/clusterd/"
+SECRETS_ROOT = "/clusterd-secrets/"  # beside it, so that whoever may read all of a cluster reads no secret
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one cluster, below ``/clusterd/<cluster>/``."""
+    """The keys of one cluster, below ``/clusterd/<cluster>/``, its secrets below ``/clusterd-secrets/<cluster>/``."""
 
     cluster: str
 
@@ -15,6 +16,11 @@ class Keys:
     def prefix(self) -> str:
         """Everything of this cluster."""
         return f"{ROOT}{self.cluster}/"
+
+    @property
+    def secrets_prefix(self) -> str:
+        """What only routers and those who commit may read."""
+        return f"{SECRETS_ROOT}{self.cluster}/"
 
     @property
     def head(self) -> str:
@@ -97,6 +103,15 @@ class Keys:
         return self.routers_prefix + name
 
     @property
+    def undoers_prefix(self) -> str:
+        """The prefix of who is there to undo commits, besides the routers."""
+        return self.prefix + "undoers/"
+
+    def undoer(self, host: str) -> str:
+        """One service that undoes commits, under its own lease."""
+        return self.undoers_prefix + host
+
+    @property
     def health_prefix(self) -> str:
         """The prefix of all verdicts on real servers."""
         return self.prefix + "health/"
@@ -126,7 +141,7 @@ class Keys:
     @property
     def peer_key(self) -> str:
         """The secret by which routers know each other's datagrams; made by `clusterd init`."""
-        return self.prefix + "peer-key"
+        return self.secrets_prefix + "peer-key"
 
     @property
     def switchover_prefix(self) -> str:

@@ -10,13 +10,17 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from clusterd.errors import ConfigError, Problem
 from clusterd.model import Name
 from clusterd.store.contract import Store
+
+if TYPE_CHECKING:
+    from clusterd.store.accounts import EtcdAccounts
+    from clusterd.store.endpoints import Credentials
 
 FILE = Path("/etc/clusterd/clusterd.toml")
 FILE_VARIABLE = "CLUSTERD_CONFIG"
@@ -98,29 +102,28 @@ def read(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
 
 def open_store(settings: Settings, timeout_s: float = 5.0) -> Store:
     """Return a connection to etcd, to be closed; ConfigError where a file or an endpoint cannot be used."""
-    from clusterd.store.endpoints import Credentials  # here, since it loads gRPC, which most commands can do without
-    from clusterd.store.etcd import EtcdStore
+    from clusterd.store.etcd import EtcdStore  # here, since it loads gRPC, which most commands can do without
 
-    return EtcdStore(
-        settings.endpoints,
-        Credentials(
-            user=settings.user,
-            password=_password(settings.password_file),
-            ca_file=settings.cacert,
-            cert_file=settings.cert,
-            key_file=settings.key,
-        ),
-        timeout_s=timeout_s,
+    return EtcdStore(settings.endpoints, _credentials(settings), timeout_s=timeout_s)
+
+
+def open_accounts(settings: Settings) -> "EtcdAccounts":
+    """Return a connection to etcd for its users and roles, to be closed; ConfigError as `open_store` raises it."""
+    from clusterd.store.accounts import EtcdAccounts
+
+    return EtcdAccounts(settings.endpoints, _credentials(settings))
+
+
+def _credentials(settings: Settings) -> "Credentials":
+    from clusterd.store.endpoints import Credentials
+
+    return Credentials(
+        user=settings.user,
+        password_file=settings.password_file,
+        ca_file=settings.cacert,
+        cert_file=settings.cert,
+        key_file=settings.key,
     )
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        return ""
-    try:
-        return file.read_text().removesuffix("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(0, "password_file", f"cannot read {file}: {error}")]) from error
 
 
 def _origin(source: str, key: str, file: Path) -> str:

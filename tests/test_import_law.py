@@ -29,6 +29,7 @@ PURE = tuple(
         "past",
         "history",
         "keys",
+        "rights",
         "netfilter",
         "services",
         "plane",

@@ -64,6 +64,8 @@ class ConfigurationFollower:
             try:
                 entry = await self.store.get(self.keys.peer_key)
                 known = entry.value if entry else b""
+                absent = f"{self.keys.peer_key} is missing: the routers cannot ask each other while etcd is away"
+                self.problems.about("peer key", *([] if known else [absent]))
             except ClusterdError as error:
                 log.warning("reading the routers' common key: %s", error)
         return known

@@ -41,6 +41,7 @@ _COMMANDS = {
     "rollback": "clusterd.commands.rollback:rollback",
     "audit": "clusterd.commands.audit:audit",
     "console": "clusterd.commands.console:console",
+    "auth": "clusterd.commands.auth:auth",
 }
 
 

@@ -32,14 +32,17 @@ _BOOL = FieldDescriptorProto.TYPE_BOOL
 _INT64 = FieldDescriptorProto.TYPE_INT64
 _MESSAGE = FieldDescriptorProto.TYPE_MESSAGE
 
-# What etcd 3.4 … 3.7 added and a client of keys, leases and watches can meet: message, field, number, type, oneof.
+# What etcd 3.4 … 3.7 added and clusterd uses or can meet: message, field, number, type, oneof.
+_NEW_MESSAGES = ("WatchProgressRequest", "UserAddOptions")
 _ADDED = (
     ("WatchCreateRequest", "watch_id", 7, _INT64, ""),
     ("WatchCreateRequest", "fragment", 8, _BOOL, ""),
     ("WatchRequest", "progress_request", 3, _MESSAGE, "request_union"),
     ("WatchResponse", "fragment", 7, _BOOL, ""),
+    ("UserAddOptions", "no_password", 1, _BOOL, ""),
+    ("AuthUserAddRequest", "options", 3, _MESSAGE, ""),
 )
-_PROGRESS = "WatchProgressRequest"
+_TYPES = {"progress_request": "WatchProgressRequest", "options": "UserAddOptions"}
 
 
 def _description(path: Path) -> FileDescriptorProto:
@@ -54,13 +57,14 @@ def _description(path: Path) -> FileDescriptorProto:
 
 def _modernise(rpc_file: FileDescriptorProto) -> None:
     """Add what etcd has gained since etcd3 was released."""
-    rpc_file.message_type.add(name=_PROGRESS)
+    for name in _NEW_MESSAGES:
+        rpc_file.message_type.add(name=name)
     messages = {message.name: message for message in rpc_file.message_type}
     for message_name, name, number, kind, oneof in _ADDED:
         message = messages[message_name]
         field = message.field.add(name=name, number=number, type=kind, label=FieldDescriptorProto.LABEL_OPTIONAL)
         if kind == _MESSAGE:
-            field.type_name = f".{PACKAGE}.{_PROGRESS}"
+            field.type_name = f".{PACKAGE}.{_TYPES[name]}"
         if oneof:
             field.oneof_index = [declared.name for declared in message.oneof_decl].index(oneof)
 

@@ -1,7 +1,7 @@
 """Where etcd is and who we are to it: addresses, TLS files and login, checked once, at the start."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from clusterd.errors import ConfigError, Problem
+from clusterd.store.certificates import Certificates, Files
 
 DEFAULT_PORT = 2379
 
@@ -35,10 +36,12 @@ class Credentials:
 
     `ca_file` verifies the servers (without it: the roots that gRPC ships), `cert_file` and `key_file` are a client
     certificate; all are PEM. A password is sent without TLS only to this very host, or if `password_in_clear`.
+    It is in `password`, or in a file that is read again for every login.
     """
 
     user: str = ""
     password: str = field(default="", repr=False)
+    password_file: Path | None = None
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -52,18 +55,18 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Checked addresses (``host:port``), TLS credentials where TLS is to be used, and the login."""
+    """Checked addresses (``host:port``), certificates where TLS is to be used, and the login."""
 
     targets: tuple[str, ...]
-    tls: grpc.ChannelCredentials | None
+    tls: Certificates | None
     user: str
-    password: str = field(repr=False)
+    password: Callable[[], str] = field(repr=False)
 
     def channel(self, target: str) -> grpc.aio.Channel:
         """Return a new channel to one member."""
         if self.tls is None:
             return grpc.aio.insecure_channel(target, options=OPTIONS)
-        return grpc.aio.secure_channel(target, self.tls, options=OPTIONS)
+        return grpc.aio.secure_channel(target, self.tls.channel, options=OPTIONS)
 
 
 def _loopback(host: str) -> bool:
@@ -73,14 +76,17 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _read(path: Path | None, what: str, problems: list[Problem]) -> bytes | None:
-    if path is None:
-        return None
+def password_in(file: Path) -> str:
+    """Return the password in a file. Raises ConfigError where it cannot be read."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        problems.append(Problem(0, "etcd", f"cannot read the {what} {path}: {error.strerror}"))
-        return None
+        return file.read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(0, "password_file", f"cannot read {file}: {error}")]) from error
+
+
+def _password(credentials: Credentials) -> str:
+    """Return the password as it is now."""
+    return password_in(credentials.password_file) if credentials.password_file else credentials.password
 
 
 def _locate(url: str, tls: bool, problems: list[Problem]) -> tuple[str, str, bool]:
@@ -114,16 +120,23 @@ def access(endpoints: Sequence[str], credentials: Credentials) -> Access:
         problems.append(Problem(0, "etcd", "TLS files are given for endpoints without TLS: write https://"))
     if bool(credentials.cert_file) != bool(credentials.key_file):
         problems.append(Problem(0, "etcd", "a client certificate needs its key file, and a key file its certificate"))
-    if bool(credentials.user) != bool(credentials.password):
+    password = _password(credentials)
+    if bool(credentials.user) != bool(password):
         problems.append(Problem(0, "etcd", "a login needs a user and a password"))
     outside = [target for host, target, tls in places if not tls and not _loopback(host)]
-    if credentials.password and outside and not credentials.password_in_clear:
+    if password and outside and not credentials.password_in_clear:
         where = ", ".join(outside)
         problems.append(Problem(0, "etcd", f"the password would go to {where} in clear: use https:// endpoints"))
-    ca = _read(credentials.ca_file, "CA certificate", problems)
-    certificate = _read(credentials.cert_file, "client certificate", problems)
-    key = _read(credentials.key_file, "client key", problems)
+    tls = _certificates(credentials, problems) if True in secure or credentials.tls else None
     if problems:
         raise ConfigError(problems)
-    tls = grpc.ssl_channel_credentials(ca, key, certificate) if True in secure else None
-    return Access(tuple(target for _, target, _ in places), tls, credentials.user, credentials.password)
+    targets = tuple(target for _, target, _ in places)
+    return Access(targets, tls if True in secure else None, credentials.user, lambda: _password(credentials))
+
+
+def _certificates(credentials: Credentials, problems: list[Problem]) -> Certificates | None:
+    try:
+        return Certificates(Files(credentials.ca_file, credentials.cert_file, credentials.key_file))
+    except ConfigError as error:
+        problems += error.problems
+        return None

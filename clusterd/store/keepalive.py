@@ -26,7 +26,7 @@ async def refreshed(session: Session, lease_id: int) -> Lease:
             problems.append(f"{member.target}: {error}")
             session.failed(member)
         except StreamRefused as error:
-            if not error.stale_login or not token or logged_in:
+            if not error.stale_login or not session.logs_in or logged_in:
                 raise StoreError(f"etcd at {member.target} refused to refresh a lease ({error})") from error
             logged_in = True
             await session.log_in_again(token)

@@ -6,6 +6,7 @@ off from its cluster says so instead of answering from the past.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -19,14 +20,16 @@ import grpc
 import grpc.aio
 
 from clusterd.clock import boottime_s
-from clusterd.errors import ClusterdError, StoreError, StoreUnavailable, Uncertain
+from clusterd.errors import ClusterdError, ConfigError, StoreError, StoreUnavailable, Uncertain
 from clusterd.store._etcd3 import rpc
 from clusterd.store.endpoints import Access, Credentials, access
-from clusterd.store.translation import Fate, details, fate, refusal
+from clusterd.store.translation import Fate, Refused, details, fate, refusal
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 LEAST_ATTEMPT_S = 0.2
+
+log = logging.getLogger(__name__)
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -97,9 +100,10 @@ class Session:
         self._timeout_s = timeout_s
         self._members: dict[str, Member] = {}
         self._index = random.randrange(len(self._access.targets))  # noqa: S311 - spreads clients over the members
-        self._token = ""
+        self._token: str | None = None  # "": etcd asks nobody who they are
         self._logging_in = asyncio.Lock()
         self._closed = False
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @property
     def size(self) -> int:
@@ -115,10 +119,20 @@ class Session:
         """Return the member to ask now; StoreError after close()."""
         if self._closed:
             raise StoreError("this connection to etcd was closed")
+        if self._access.tls is not None and self._access.tls.renewed():
+            self._retire()
         target = self._access.targets[self._index % self.size]
         if target not in self._members:
             self._members[target] = Member(target, self._access.channel(target))
         return self._members[target]
+
+    def _retire(self) -> None:
+        """Connect anew from now on, with the new certificate. Calls end on the old channels, streams begin again."""
+        for member in self._members.values():
+            closing = asyncio.create_task(member.channel.close(self._timeout_s + LEAST_ATTEMPT_S))
+            self._retiring.add(closing)
+            closing.add_done_callback(self._retiring.discard)
+        self._members = {}
 
     def failed(self, member: Member) -> None:
         """Move on to the next member, unless somebody did already."""
@@ -128,6 +142,9 @@ class Session:
     async def close(self) -> None:
         """Close all channels; what is still under way ends with StoreError."""
         self._closed = True
+        for closing in self._retiring:
+            closing.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         await asyncio.gather(*(member.channel.close(None) for member in self._members.values()))
 
     @contextmanager
@@ -149,18 +166,37 @@ class Session:
         """Replace a token that etcd refused."""
         await self._log_in(stale, time.monotonic() + self._timeout_s)
 
-    async def _current_token(self, end_s: float) -> str:
-        if self._access.user and not self._token:
-            await self._log_in("", end_s)
-        return self._token
+    @property
+    def logs_in(self) -> bool:
+        """Whether there is a user to log in as."""
+        return bool(self._access.user)
 
-    async def _log_in(self, stale: str, end_s: float) -> None:
-        """Get a new token, once for all callers that hold the same stale one."""
+    async def _current_token(self, end_s: float) -> str:
+        if self.logs_in and self._token is None:
+            await self._log_in(None, end_s)
+        return self._token or ""
+
+    async def _log_in(self, stale: str | None, end_s: float) -> None:
+        """Get a new token, once for all callers that hold the same stale one.
+
+        An etcd that asks nobody is used without: it may ask from one moment to the next, and nobody is to fail then.
+        """
         async with self._logging_in:
             if self._token == stale:
-                request = rpc.AuthenticateRequest(name=self._access.user, password=self._access.password)
-                answer = await self._repeat(AUTHENTICATE, request, end_s)
-                self._token = answer.message.token
+                request = rpc.AuthenticateRequest(name=self._access.user, password=self._password())
+                try:
+                    self._token = (await self._repeat(AUTHENTICATE, request, end_s)).message.token
+                except Refused as error:
+                    if not error.asks_nobody:
+                        raise
+                    log.warning("etcd at %s does not ask who we are: anybody may write there", self.names)
+                    self._token = ""
+
+    def _password(self) -> str:
+        try:
+            return self._access.password()
+        except ConfigError as error:  # it was there when we began: perhaps it is being replaced
+            raise StoreUnavailable(f"no login to etcd: {error}") from error
 
     async def call(self, method: Method, request: Any) -> Answer:
         """Ask until a member answers or the time is over.
@@ -178,7 +214,7 @@ class Session:
                 return await self._ask(member, method, request, (token, end_s))
             except grpc.aio.AioRpcError as error:
                 verdict = fate(error)
-                if verdict is Fate.STALE_LOGIN and self._access.user and method.login and not logged_in:
+                if verdict is Fate.STALE_LOGIN and self.logs_in and method.login and not logged_in:
                     logged_in = True
                     await self._log_in(token, end_s)
                     continue

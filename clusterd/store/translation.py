@@ -32,7 +32,6 @@ _NO_ANSWER = (
 _ADVICE = (
     ("permission denied", "grant the user a role for these keys (etcdctl role grant-permission)"),
     ("authentication failed", "check the user and the password that clusterd is given"),
-    ("authentication is not enabled", "leave the user out of clusterd's settings, or enable authentication in etcd"),
     ("user name is empty", "give clusterd a user and a password, for this etcd asks for a login"),
     ("database space exceeded", "compact and defragment etcd, then run: etcdctl alarm disarm"),
     ("too large", "split the change, or raise --max-request-bytes of etcd"),
@@ -57,6 +56,11 @@ class Refused(StoreError):
     def __init__(self, message: str, code: grpc.StatusCode) -> None:
         self.code = code
         super().__init__(message)
+
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether a login was refused because etcd has no authentication."""
+        return "authentication is not enabled" in str(self)
 
 
 def details(error: grpc.aio.AioRpcError) -> str:

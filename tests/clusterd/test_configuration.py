@@ -42,9 +42,10 @@ async def test_nothing_is_there_before_the_first_commit() -> None:
 async def test_the_first_commit_makes_the_secret_of_the_routers_at_the_same_revision() -> None:
     store = MemoryStore()
     committed = await commit(store, KEYS, None, manual(), ALICE)
-    entries = (await store.snapshot(KEYS.prefix)).entries
+    entries = (await store.snapshot(KEYS.prefix, KEYS.secrets_prefix)).entries
     assert {entry.mod_revision for entry in entries} == {committed.revision}
     secret = next(entry.value for entry in entries if entry.key == KEYS.peer_key)
+    assert not KEYS.peer_key.startswith(KEYS.prefix), "who reads all of a cluster would read it"
     assert len(bytes.fromhex(secret.decode())) == 32
 
 

@@ -24,16 +24,21 @@ ROUTER = Credentials(user="router", password=SECRET)
 def guarded(tmp_path: Path) -> Iterator[Member]:
     """A member that asks for a login: `router` may read and write below /mine/ only."""
     with Member(tmp_path, extra=("--bcrypt-cost", "4")) as member:
-        for command in (
-            f"user add root:{SECRET}",
-            f"user add router:{SECRET}",
-            "role add routers",
-            "role grant-permission routers readwrite /mine/ --prefix",
-            "user grant-role router routers",
-        ):
-            etcdctl(member.endpoint, *command.split())
-        etcdctl(member.endpoint, "auth", "enable")
+        enable(member)
         yield member
+
+
+def enable(member: Member) -> None:
+    """Have a member ask for logins."""
+    for command in (
+        f"user add root:{SECRET}",
+        f"user add router:{SECRET}",
+        "role add routers",
+        "role grant-permission routers readwrite /mine/ --prefix",
+        "user grant-role router routers",
+    ):
+        etcdctl(member.endpoint, *command.split())
+    etcdctl(member.endpoint, "auth", "enable")
 
 
 async def first(watch: AsyncIterator[Batch], within_s: float = 10) -> Batch:
@@ -117,9 +122,36 @@ async def test_no_login_where_one_is_asked_for_is_a_store_error(guarded: Member)
 
 
 @pytest.mark.etcd
-async def test_a_login_where_none_is_asked_for_is_a_store_error(server: Member) -> None:
-    store = EtcdStore([server.endpoint], ROUTER)
-    with pytest.raises(StoreError, match="enable authentication in etcd"):
+async def test_who_logs_in_where_nobody_is_asked_goes_on_when_etcd_begins_to_ask(tmp_path: Path) -> None:
+    with Member(tmp_path, extra=("--bcrypt-cost", "4")) as member:
+        store = EtcdStore([member.endpoint], ROUTER, probe_s=1.0)
+        lease = await store.grant(30)
+        revision = (await store.transact((), (Put("/mine/a", b"1", lease.lease_id),))).revision
+        watch = store.watch("/mine/", revision + 1)
+        waiting = asyncio.create_task(first(watch))
+        enable(member)
+        assert (await store.refresh(lease.lease_id)).ttl_s == 30
+        await store.transact((), (Put("/mine/a", b"2"),))
+        assert len((await waiting).changes) == 1
+        with pytest.raises(StoreError, match="permission denied"):
+            await store.get("/theirs/a")
+        await store.close()
+
+
+@pytest.mark.etcd
+async def test_a_password_that_was_changed_is_read_again(guarded: Member, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{SECRET}\n")
+    store = EtcdStore([guarded.endpoint], Credentials(user="router", password_file=file))
+    await store.transact((), (Put("/mine/a", b"1"),))
+    file.write_text("another\n")
+    etcdctl(guarded.endpoint, "--user", f"root:{SECRET}", "user", "delete", "router")
+    etcdctl(guarded.endpoint, "--user", f"root:{SECRET}", "user", "add", "router:another")
+    etcdctl(guarded.endpoint, "--user", f"root:{SECRET}", "user", "grant-role", "router", "routers")
+    await store.transact((), (Put("/mine/a", b"2"),))
+    file.unlink()
+    await forget_logins(guarded, store)
+    with pytest.raises(StoreUnavailable, match=r"cannot read .*password"):
         await store.get("/mine/a")
     await store.close()
 
