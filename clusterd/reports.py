@@ -31,7 +31,10 @@ class Share(Report):
 
 
 class RouterReport(Report):
-    """A router's status key. `head` is the last commit that it has seen, `applied` the one that its kernel is."""
+    """A router's status key. `head` is the last commit that it has seen, `applied` the one that its kernel is.
+
+    `undoes`: whether it has the right to commit, and so to undo commits; None: it does not say.
+    """
 
     role: str = "unknown"
     since: str = ""
@@ -43,6 +46,7 @@ class RouterReport(Report):
     not_ready: tuple[str, ...] = ()
     groups: Mapping[str, Share] = {}
     problems: tuple[str, ...] = ()
+    undoes: bool | None = None
 
 
 class VerdictReport(Report):
@@ -128,7 +132,7 @@ def router_report(value: bytes) -> RouterReport:
     return RouterReport(
         **_texts(data, "role", "since"),
         **_numbers(data, "token", "head", "applied"),
-        **_flags(data, "converged", "ready"),
+        **_flags(data, "converged", "ready", "undoes"),
         not_ready=_list(data, "not_ready"),
         problems=_list(data, "problems"),
         groups=groups,

@@ -1,14 +1,17 @@
-"""Pending commits in etcd: made with a commit, confirmed by a person, undone by a router."""
+"""Pending commits in etcd: made with a commit, confirmed by a person, undone by a router or an undoer."""
 
 from dataclasses import dataclass
 
 from clusterd import configuration, document
 from clusterd.configuration import Committed, Extras
-from clusterd.errors import ConfigError, ConflictError, Problem, UnsafeChange
+from clusterd.errors import ConfigError, ConflictError, Problem, StoreError, UnsafeChange
 from clusterd.history import Signature
 from clusterd.keys import Keys
 from clusterd.pending import Pending, parsed, undone
+from clusterd.reports import router_report
 from clusterd.store.contract import Created, Delete, Modified, Put, Store
+
+_NEVER = 2**63 - 1  # the last revision that there can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,29 @@ def riders(keys: Keys, pending: Pending) -> Extras:
 
 
 async def check_alive(store: Store, keys: Keys) -> None:
-    """Raise UnsafeChange where no router is alive, which would undo a commit when its time has come."""
-    if not (await store.snapshot(keys.routers_prefix)).entries:
+    """Raise UnsafeChange where nobody is there who would undo a commit when its time has come."""
+    entries = (await store.snapshot(keys.routers_prefix, keys.undoers_prefix)).entries
+    if not entries:
         raise UnsafeChange("no router is alive, so nobody would undo it; --force commits it all the same")
+    if all(
+        entry.key.startswith(keys.routers_prefix) and router_report(entry.value).undoes is False for entry in entries
+    ):
+        raise UnsafeChange(
+            "the routers have no right to commit, and no clusterd-undoer runs, so nobody would undo it; "
+            "--force commits it all the same"
+        )
+
+
+async def allowed(store: Store, keys: Keys) -> bool:
+    """Whether we have the right to commit. It is asked for by a commit that never happens: etcd looks at rights first.
+
+    Raises the store's errors but its refusal.
+    """
+    try:
+        await store.transact([Created(keys.head, _NEVER)], [Put(keys.head, b"")])
+    except StoreError:
+        return False
+    return True
 
 
 async def waiting(store: Store, keys: Keys) -> tuple[Waiting, ...]:

@@ -1,4 +1,4 @@
-"""`python -m watchers router`, `python -m watchers agent`: the services by name."""
+"""`python -m watchers router`, `… agent`, `… undoer`: the services by name."""
 
 import sys
 
@@ -6,6 +6,7 @@ import click
 
 from watchers.agent import main as agent
 from watchers.service import main as router
+from watchers.undoing_service import main as undoer
 
 
 @click.group()
@@ -15,6 +16,7 @@ def main() -> None:
 
 main.add_command(agent, "agent")
 main.add_command(router, "router")
+main.add_command(undoer, "undoer")
 
 if __name__ == "__main__":
     sys.exit(main())

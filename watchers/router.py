@@ -100,7 +100,7 @@ class Router:
         )
         self._reachability = Reachability(writer.without_carrier, lambda hosts: self._tasks.spawn(writer.ask(hosts)))
         self._isolation = Isolation(name, store, keys, self._missing, self._tokens, self._others)
-        self._undoer = Undoer(store, keys, lambda: bool(self._elections.active), self._problems)
+        self._undoer = Undoer("clusterd-router", store, keys, lambda: bool(self._elections.active), self._problems)
         self._publisher = Publisher(store)
         self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
         self._applied = AppliedTimes(store, keys, name)
@@ -143,6 +143,7 @@ class Router:
         self._tasks.supervise("publisher", self._publisher.run)
         self._tasks.supervise("applied times", self._applied.run)
         self._tasks.supervise("pending commits", self._undoer.watch)
+        self._tasks.supervise("the right to undo", self._undoer.learn)
         self._tasks.supervise("undoing", self._undoer.run)
         self._tasks.supervise("making way", self._isolation.run)
         self._weighing.run(self._tasks)
@@ -358,6 +359,7 @@ class Router:
             ready=not self._not_ready,
             not_ready=self._not_ready,
             problems=self._problems.all(),
+            undoes=self._undoer.may,
         )
 
     def sight(self) -> Sight | None:

@@ -33,6 +33,7 @@ class Status:
     ready: bool
     not_ready: tuple[str, ...]  # why not
     problems: tuple[str, ...]
+    undoes: bool  # whether it may commit, so that it can undo commits
 
     def fields(self) -> dict[str, Any]:
         """Return the fields under their stable names."""

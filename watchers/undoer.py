@@ -1,6 +1,7 @@
 """Undoes commits whose time has come, for ever: those that were not confirmed, and those that were for a time only.
 
-Every router does this; the store sees to it that each commit is undone once. The active router goes first.
+Every router does this whose login may commit, and `clusterd-undoer` does; the store sees to it that each commit is
+undone once. The active router goes first.
 """
 
 import asyncio
@@ -23,14 +24,19 @@ log = logging.getLogger("clusterd.router")
 BACKUP_WAITS_S = 2.0
 LOOK_S = 0.5
 AGAIN_S = 5.0  # after trouble
+RIGHTS_S = 30.0  # between two looks at what we may
+
+
+_NOBODY = "this login has no right to commit; is there a clusterd-undoer?"
 
 
 class Undoer:
-    """Watches the pending commits and undoes them in time. `active` tells whether this router goes first."""
+    """Watches the pending commits and undoes them in time, as `me`. `active` tells whether this one goes first."""
 
-    def __init__(self, store: Store, keys: Keys, active: Callable[[], bool], problems: Problems) -> None:
-        self._store, self._keys, self._active, self._problems = store, keys, active, problems
+    def __init__(self, me: str, store: Store, keys: Keys, active: Callable[[], bool], problems: Problems) -> None:
+        self._me, self._store, self._keys, self._active, self._problems = me, store, keys, active, problems
         self._waiting: dict[str, Waiting] = {}
+        self.may = False  # whether we have the right to commit
 
     async def watch(self) -> None:
         """Learn what is pending, for ever."""
@@ -41,11 +47,28 @@ class Undoer:
 
         await feeds.follow(self._store, self._keys.pending_prefix, look, look)
 
+    async def learn(self) -> None:
+        """Learn whether we may undo at all, for ever: rights are given and taken while we run."""
+        while True:
+            try:
+                self.may = await undoing.allowed(self._store, self._keys)
+            except ClusterdError as error:
+                log.debug("what we may is not known: %s", error)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if self.may:
+                self._problems.about("undoing")
+            await asyncio.sleep(RIGHTS_S)
+
     async def run(self) -> None:
         """Undo what is due, for ever."""
         while True:
             await asyncio.sleep(LOOK_S)
             ready = pending.due({key: waiting.pending for key, waiting in self._waiting.items()}, datetime.now(UTC))
+            if not self.may:
+                late = [self._waiting[key].pending.number for key in ready]
+                self._problems.about("undoing", *(f"commit {number} should be undone: {_NOBODY}" for number in late))
+                continue
             if ready and not self._active():
                 await asyncio.sleep(BACKUP_WAITS_S)
             for key in ready:
@@ -53,7 +76,7 @@ class Undoer:
                     await self._undo(self._waiting[key])
 
     async def _undo(self, found: Waiting) -> None:
-        author = Author(user="clusterd-router", host=socket.gethostname())
+        author = Author(user=self._me, host=socket.gethostname())
         signature = Signature(author, datetime.now(UTC), found.pending.why_undone())
         number = found.pending.number
         try:

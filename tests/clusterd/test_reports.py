@@ -22,6 +22,7 @@ FULL = {
     "ready": False,
     "not_ready": ["not checked"],
     "groups": {"blue": {"role": "active", "token": 9, "since": "2026-01-31T09:00:00.000Z"}},
+    "undoes": False,
 }
 
 

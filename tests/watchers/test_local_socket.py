@@ -46,6 +46,7 @@ STATUS = Status(
     ready=True,
     not_ready=(),
     problems=("so dark",),
+    undoes=True,
 )
 
 

@@ -1,0 +1,86 @@
+"""The service `clusterd-undoer`: undoes commits in time, where the routers' logins have no right to commit.
+
+It runs wherever an operator's login is safe, on several hosts if you like: each commit is undone once. What it needs
+is etcd's role ``clusterd-<cluster>-undoer``; while it lives, a key of its own says so under a lease.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import click
+
+from clusterd import __version__, settings
+from clusterd.election import LeaseSeen
+from clusterd.errors import ClusterdError
+from clusterd.keys import Keys
+from clusterd.reports import encoded
+from clusterd.settings import Settings
+from clusterd.store.contract import Store
+from watchers import feeds
+from watchers.problems import Problems
+from watchers.publisher import Publisher
+from watchers.tasks import Tasks
+from watchers.undoer import Undoer
+
+log = logging.getLogger("clusterd.undoer")
+
+LEASE_S = 10
+REFRESH_S = 3.0
+
+
+class UndoingService:
+    """Undoes what is due, and tells that it is there, under the name `me`."""
+
+    def __init__(self, me: str, store: Store, keys: Keys) -> None:
+        self._me, self._store, self._keys = me, store, keys
+        self._publisher = Publisher(store)
+        self._undoer = Undoer("clusterd-undoer", store, keys, lambda: True, Problems())
+        self._lease_id = 0
+
+    async def run(self, over: asyncio.Event) -> None:
+        """Work until it is over; then the key goes, and the lease with it."""
+        tasks = Tasks()
+        tasks.supervise("the lease", lambda: feeds.lease(self._store, 0, lambda: (LEASE_S, REFRESH_S), self._leased))
+        tasks.supervise("publishing", self._publisher.run)
+        tasks.supervise("pending commits", self._undoer.watch)
+        tasks.supervise("the right to undo", self._undoer.learn)
+        tasks.supervise("undoing", self._undoer.run)
+        self._publisher.want("undoer", {self._keys.undoer(self._me): encoded({"version": __version__})})
+        try:
+            await over.wait()
+        finally:
+            await tasks.end()
+        if self._lease_id:
+            await self._store.revoke(self._lease_id)
+
+    def _leased(self, seen: LeaseSeen) -> None:
+        self._lease_id = seen.lease_id if seen.ttl_s > 0 else 0
+        self._publisher.under(self._lease_id)
+
+
+@click.command()
+@click.option("--name", help="under which name it says that it is there; the host's name by default")
+@click.version_option(__version__)
+def main(name: str | None) -> None:
+    """Undo commits that were not confirmed, or were for a time only, where the routers have no right to commit.
+
+    Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM ends it.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(_serve(settings.read({"router": name})))
+    except (ClusterdError, OSError) as error:
+        sys.exit(f"clusterd-undoer: {error}")
+
+
+async def _serve(read: Settings) -> None:
+    store, over, loop = settings.open_store(read), asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    log.info("undoer %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    try:
+        await UndoingService(read.router, store, Keys(read.cluster)).run(over)
+    finally:
+        await store.close()
