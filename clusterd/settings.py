@@ -10,7 +10,7 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -32,7 +32,7 @@ def _split(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of every program of clusterd; the last four are for the services on a router."""
+    """The settings of every program of clusterd; the last five are for the services on a router."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +50,9 @@ class Settings(BaseModel):
     )
     state_dir: Path = Field(Path("/var/lib/clusterd"), description="what must outlive a restart")
     run_dir: Path = Field(Path("/run/clusterd"), description="the socket, and what a restart needs")
+    data_plane: Literal["kernel", "dry_run"] = Field(
+        "kernel", description="whether a router writes to its kernel, or only works out what it would write"
+    )
     lvs_cf: Path = Field(
         default_factory=lambda given: given["state_dir"] / "lvs.cf", description="where lvs.cf is written"
     )

@@ -70,7 +70,7 @@ class KernelWriter:
     """Runs a data plane in a thread of its own. `make` is called in that thread.
 
     `keep` is told, in that thread, which kernel settings are about to change, and what they are until then. `counters`
-    reads what IPVS counted, on a socket of its own.
+    reads what IPVS counted, on a socket of its own. `dry_run` says that what is written has no effect on this host.
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class KernelWriter:
         make: Callable[[], DataPlane],
         keep: Callable[[Sequence[Sysctl]], None] | None = None,
         counters: Counting = lambda _: {},
+        dry_run: bool = False,
     ) -> None:
+        self.dry_run = dry_run
         self._keep, self._counters = keep, counters
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._make = make

@@ -54,6 +54,8 @@ from watchers.weighing import Around, Weighing
 
 log = logging.getLogger("clusterd.router")
 
+DRY_RUN = "dry run: nothing is written to this host's kernel, and it never carries an address"
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -131,6 +133,9 @@ class Router:
     # --- beginning and ending -------------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
+        if self._writer.dry_run:
+            self._problems.about("data plane", DRY_RUN)
+            self._places.lease.unlink(missing_ok=True)  # what it held before is not gone on with
         good = self._configuration.start()
         if good:
             await self._configure(good)
@@ -229,6 +234,8 @@ class Router:
             self._elections.take(election.Ready(ready))
 
     def _why_not_ready(self) -> tuple[str, ...]:
+        if self._writer.dry_run:
+            return (DRY_RUN,)
         if not self._followed:
             return ("there is no configuration",)
         sync = self._followed.cluster.settings.sync
@@ -320,13 +327,20 @@ class Router:
         self._reachability.configure(around, (each.interface for each in wish.floating(cluster)), boottime_s())
         self._kernel.listen(around.hosts)
         try:
-            await self._elections.configure(cluster, good.secret)
+            await self._elections.configure(self._candidates(cluster), good.secret)
             self._problems.about("peers")
         except OSError as error:
             self._problems.about("peers", f"the peer channel's port cannot be used: {error}")
         unknown = f"the configuration has no router {self._name}: this one never claims"
         self._problems.about("name", *([] if self._name in cluster.routers else [unknown]))
         self._publish_health()
+
+    def _candidates(self, cluster: Cluster) -> Cluster:
+        """Return the cluster with the routers that may be active, without this one where it is in a dry run."""
+        if not self._writer.dry_run:
+            return cluster
+        others = {name: router for name, router in cluster.routers.items() if name != self._name}
+        return cluster.model_copy(update={"routers": others})
 
     async def _trusted(self, cluster: Cluster) -> dict[Identity, Verdict]:
         try:
@@ -349,7 +363,7 @@ class Router:
 
     def _status(self) -> Status:
         return Status(
-            role="active" if self._elections.active else "backup",
+            role="dry run" if self._writer.dry_run else "active" if self._elections.active else "backup",
             since=self._elections.since(DEFAULT_GROUP),
             token=self._elections.own.token,
             groups=shares(self._elections.states, self._elections.since),

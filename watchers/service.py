@@ -13,14 +13,16 @@ from typing import IO
 import click
 
 from clusterd import __version__, settings
+from clusterd.clock import boottime_s
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
+from clusterd.dataplane.memory import MemoryPlane
 from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
 from watchers.former_settings import FormerSettings
-from watchers.kernel_writer import KernelWriter
+from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
 from watchers.releasing import released
 from watchers.router import Places, Router
@@ -51,6 +53,8 @@ def main(router: str | None, verbose: bool, release: bool) -> None:
                 _release(read)
             else:
                 asyncio.run(_serve(read))
+    except ApplyError as error:
+        sys.exit(f'clusterd-router: {error}; with data_plane = "dry_run" everything but the data plane works')
     except ClusterdError as error:
         sys.exit(f"clusterd-router: {error}")
     except PermissionError as error:
@@ -85,16 +89,20 @@ async def _serve(read: Settings) -> None:
         lease=read.run_dir / f"{read.cluster}.lease",
         lvs_cf=read.lvs_cf,
     )
-    writer = KernelWriter(Kernel, FormerSettings(_former(read)).keep, counters)
+    dry_run = read.data_plane == "dry_run"
+    count: Counting = (lambda _: {}) if dry_run else counters
+    writer = _in_memory() if dry_run else KernelWriter(Kernel, FormerSettings(_former(read)).keep, counters)
     router = Router(read.router, store, Keys(read.cluster), writer, places)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
     log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
     tasks = Tasks()
-    local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, counters))
+    local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, count))
     tasks.supervise("the local socket", local.run)
-    plans = LocalSocket(read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _looked))
+    plans = LocalSocket(
+        read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _untouched if dry_run else _looked)
+    )
     tasks.supervise("the socket for plans", plans.run)
     try:
         await router.run()
@@ -102,6 +110,16 @@ async def _serve(read: Settings) -> None:
         await tasks.end()
         await store.close()
     log.info("handed over")
+
+
+def _in_memory() -> KernelWriter:
+    """Return a writer to a kernel that nobody uses: it obeys the real one's rules, and nothing leaves this process."""
+    return KernelWriter(lambda: MemoryPlane(boottime_s), dry_run=True)
+
+
+def _untouched(scope: Scope) -> Plane:
+    """Return what a kernel has that nobody changed, so that a plan in a dry run is all that would be written."""
+    return MemoryPlane(boottime_s).read(scope)
 
 
 def _looked(scope: Scope) -> Plane:

@@ -23,7 +23,7 @@ class Share:
 class Status:
     """One router as others see it: active where it is so in any group; `since` and `token` are of group `default`."""
 
-    role: str  # active | backup
+    role: str  # active | backup | dry run
     since: str
     token: int
     groups: Mapping[str, Share]

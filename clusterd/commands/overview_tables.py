@@ -14,7 +14,7 @@ from clusterd.reports import Switchover
 
 GOOD, BAD, DOUBT, QUIET = "green", "bold red", "yellow", "dim"
 _STATES = {"up": GOOD, "down": BAD, "draining": DOUBT, "disabled": QUIET, "unchecked": DOUBT}
-_ROLES = {"active": GOOD, "silent": BAD, "backup": "", "unknown": DOUBT}
+_ROLES = {"active": GOOD, "silent": BAD, "backup": "", "dry run": DOUBT, "unknown": DOUBT}
 
 
 def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Part]:

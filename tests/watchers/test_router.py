@@ -39,7 +39,7 @@ from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import answer
-from watchers.router import Places, Router
+from watchers.router import DRY_RUN, Places, Router
 
 KEYS = Keys("test")
 DOCUMENT = """\
@@ -99,8 +99,9 @@ class Rig:
     async def commit(self, text: str, base: Committed | None = None) -> Committed:
         return await configuration.commit(self.store, KEYS, base, document.parse(text), signed())
 
-    def start(self) -> Router:
-        self.router = Router("r1", self.store, KEYS, KernelWriter(lambda: self.kernel), self.places)
+    def start(self, dry_run: bool = False) -> Router:
+        writer = KernelWriter(lambda: self.kernel, dry_run=dry_run)
+        self.router = Router("r1", self.store, KEYS, writer, self.places)
         self.running = asyncio.create_task(self.router.run())
         return self.router
 
@@ -519,3 +520,30 @@ async def test_a_router_that_is_not_ready_says_why(rig: Rig) -> None:
     assert not status["ready"]
     assert status["not_ready"]
     await rig.told(lambda status: status["ready"])
+
+
+async def test_in_a_dry_run_everything_is_followed_but_the_lock_is_never_claimed(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port)
+    base = await rig.commit(text.replace("cluster:", "cluster:\n  heartbeat: {keepalive_s: 0.7, deadtime_s: 2}", 1))
+    rig.start(dry_run=True)
+    status = await rig.told(lambda status: status.get("applied") == 1 and status["converged"])
+    assert (status["role"], status["ready"]) == ("dry run", False)
+    assert status["not_ready"] == [DRY_RUN]
+    assert DRY_RUN in status["problems"]
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [2])
+    await asyncio.sleep(3)  # the lock is free, and whoever is not ready claims a second later than the others
+    assert await rig.store.get(KEYS.active()) is None
+    assert rig.held(base) == []
+
+
+async def test_a_router_that_was_active_is_not_so_any_more_once_it_is_in_a_dry_run(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await rig.serving()
+    await until(rig.places.lease.exists)
+    await rig.crash()
+    rig.kernel = Kernel()
+    rig.start(dry_run=True)
+    await rig.told(lambda status: status.get("role") == "dry run" and status["applied"] == 1)
+    assert {share["role"] for share in (await rig.status())["groups"].values()} == {"backup"}
+    assert rig.items(Address) == []
