@@ -13,6 +13,7 @@ from clusterd.model import DEFAULT_GROUP, Cluster, Server, Virtual
 from clusterd.plane import AnyServiceKey, Destination, DestinationKey, Item, Key
 from clusterd.reports import (
     ALL,
+    DRY_RUN,
     FactorReport,
     Pause,
     PoolReport,
@@ -286,6 +287,8 @@ def _late(routers: tuple[RouterLine, ...], commit: int) -> Iterator[str]:
     alive = [router for router in routers if router.alive]
     if not alive:
         yield "no router is alive"
+    elif all(router.role == DRY_RUN for router in alive):
+        yield "every router is in a dry run"
     for router in alive:
         if router.applied is None:
             yield f"{router.name} does not say which commit it applied"

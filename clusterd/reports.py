@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clusterd.weights.values import Reading
 
+DRY_RUN = "dry run"  # the role of a router that has no kernel to write to
 ALL = "all"  # whose pause is that of every router
 ORDER_S = 30  # how long an order to hand over is good for
 

@@ -26,7 +26,7 @@ from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP, Cluster
 from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed
 from clusterd.readiness import Found, readiness
-from clusterd.reports import encoded
+from clusterd.reports import DRY_RUN, encoded
 from clusterd.store.contract import Store
 from watchers import feeds, publisher
 from watchers.applied_times import AppliedTimes
@@ -54,7 +54,7 @@ from watchers.weighing import Around, Weighing
 
 log = logging.getLogger("clusterd.router")
 
-DRY_RUN = "dry run: nothing is written to this host's kernel, and it never carries an address"
+WHY_DRY = "dry run: nothing is written to this host's kernel, and it never carries an address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Router:
 
     async def _begin(self) -> None:
         if self._writer.dry_run:
-            self._problems.about("data plane", DRY_RUN)
+            self._problems.about("data plane", WHY_DRY)
             self._places.lease.unlink(missing_ok=True)  # what it held before is not gone on with
         good = self._configuration.start()
         if good:
@@ -235,7 +235,7 @@ class Router:
 
     def _why_not_ready(self) -> tuple[str, ...]:
         if self._writer.dry_run:
-            return (DRY_RUN,)
+            return (WHY_DRY,)
         if not self._followed:
             return ("there is no configuration",)
         sync = self._followed.cluster.settings.sync
@@ -363,7 +363,7 @@ class Router:
 
     def _status(self) -> Status:
         return Status(
-            role="dry run" if self._writer.dry_run else "active" if self._elections.active else "backup",
+            role=DRY_RUN if self._writer.dry_run else "active" if self._elections.active else "backup",
             since=self._elections.since(DEFAULT_GROUP),
             token=self._elections.own.token,
             groups=shares(self._elections.states, self._elections.since),

@@ -11,6 +11,7 @@ from clusterd.commands.exits import NotApplied
 from clusterd.commands.streams import printable
 from clusterd.errors import StoreUnavailable
 from clusterd.keys import Keys
+from clusterd.reports import DRY_RUN, router_report
 from clusterd.store.contract import Entry, Store
 
 PAUSE_S = 0.2
@@ -52,6 +53,8 @@ def _late(entries: Sequence[Entry] | None, keys: Keys, number: int) -> str | Non
         return "etcd does not answer"
     if not entries:
         return "no router is alive"
+    if all(router_report(entry.value).role == DRY_RUN for entry in entries):
+        return "every router is in a dry run"
     behind = [
         f"{printable(entry.key.removeprefix(keys.routers_prefix))} is at commit {applied(entry)}"
         for entry in entries

@@ -182,6 +182,16 @@ def test_who_lags_behind_is_named(clusterd: CommandLine) -> None:
     assert "r1 is at commit 2, r2 is at commit 1, r3 is at commit 0" in ended.err
 
 
+def test_what_routers_in_a_dry_run_applied_is_applied_only_beside_one_that_is_not(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    report(clusterd, "r1", {"applied": 2, "role": "dry run"})
+    ended = clusterd("set", "virtuals/web/port=81", "--yes", "--wait=0.3")
+    assert ended.code == 6
+    assert ended.err.endswith("not applied everywhere after 0.3 s: every router is in a dry run\n")
+    report(clusterd, "r2", {"applied": 2, "role": "backup"})
+    assert clusterd("set", "virtuals/web/port=81", "--yes", "--wait=0.3").code == 0
+
+
 def test_what_somebody_wrote_with_etcdctl_is_told_and_written_back(clusterd: CommandLine) -> None:
     clusterd.begin()
     etcdctl(clusterd.endpoint, "put", clusterd.keys.config_object(1, "routers/r1"), "{}")

@@ -129,6 +129,9 @@ def test_who_did_not_apply_the_commit_is_late() -> None:
     assert late(applied=4) == ()
     assert look(Observed()).late == ("no router is alive",)
     assert not look(Observed()).converged
+    assert late(role="dry run") == ()
+    dry = WELL.model_copy(update={"role": "dry run"})
+    assert look(replace(SEEN, routers={"r1": dry, "r2": dry})).late == ("every router is in a dry run",)
 
 
 def test_a_group_without_a_holder_is_an_alarm() -> None:

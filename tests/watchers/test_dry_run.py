@@ -12,7 +12,7 @@ import pytest
 
 from tests.clusterd.command_line import CommandLine
 from tests.store.etcd_server import ETCD, Member
-from watchers.router import DRY_RUN
+from watchers.router import WHY_DRY
 
 pytestmark = [pytest.mark.etcd, pytest.mark.skipif(ETCD is None, reason="the etcd program is not on PATH")]
 
@@ -45,7 +45,7 @@ def told(clusterd: CommandLine, condition: Callable[[Any], bool]) -> Any:
 def test_a_router_in_a_dry_run_says_so_and_its_plan_is_all_that_a_kernel_would_get(clusterd: CommandLine) -> None:
     view = told(clusterd, lambda router: router["applied"] == 1)
     assert (view["routers"][0]["role"], view["routers"][0]["ready"]) == ("dry run", False)
-    assert {"no router is active", f"router r1: {DRY_RUN}"} <= set(view["alarms"])
+    assert {"no router is active", f"router r1: {WHY_DRY}"} <= set(view["alarms"])
     shown = clusterd("status", CLUSTERD_RUN_DIR=str(clusterd.folder))
     assert "dry run" in shown.out
     planned = clusterd("plan", "--json", CLUSTERD_RUN_DIR=str(clusterd.folder))

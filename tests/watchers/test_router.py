@@ -39,7 +39,7 @@ from clusterd.store.contract import Delete, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import answer
-from watchers.router import DRY_RUN, Places, Router
+from watchers.router import WHY_DRY, Places, Router
 
 KEYS = Keys("test")
 DOCUMENT = """\
@@ -528,8 +528,8 @@ async def test_in_a_dry_run_everything_is_followed_but_the_lock_is_never_claimed
     rig.start(dry_run=True)
     status = await rig.told(lambda status: status.get("applied") == 1 and status["converged"])
     assert (status["role"], status["ready"]) == ("dry run", False)
-    assert status["not_ready"] == [DRY_RUN]
-    assert DRY_RUN in status["problems"]
+    assert status["not_ready"] == [WHY_DRY]
+    assert WHY_DRY in status["problems"]
     await until(lambda: [d.weight for d in rig.items(Destination)] == [2])
     await asyncio.sleep(3)  # the lock is free, and whoever is not ready claims a second later than the others
     assert await rig.store.get(KEYS.active()) is None
