@@ -12,6 +12,7 @@ from clusterd.filtering import tables
 from clusterd.groups import gateways
 from clusterd.model import Cluster, Forwarding, Sync, Virtual, family, forwarding
 from clusterd.netfilter import Netfilter
+from clusterd.paths import path_marks, paths
 from clusterd.plane import (
     Address,
     AddressKey,
@@ -61,6 +62,7 @@ def desired(
         if virtual.enabled:
             items.append(_service(virtual))
             items += _pool(cluster, virtual, pools.get(name) or _plain(name, virtual, up))
+    items += paths(cluster)
     items += floating(cluster, active_groups)
     return plane(*items)
 
@@ -184,8 +186,8 @@ def scope(cluster: Cluster) -> Scope:
     """Return what is ours while this cluster is the configuration, whether it is wanted at the moment or not."""
     virtuals = cluster.virtuals.values()
     vips = {virtual.address.ip for virtual in virtuals if virtual.address is not None}
-    marks = {key for key in map(service_key, virtuals) if isinstance(key, MarkKey)}
+    marks = path_marks(cluster).union(key for key in map(service_key, virtuals) if isinstance(key, MarkKey))
     places = {address.key for virtual in virtuals for address in _carried(virtual)}
     places |= {AddressKey(each.interface, each.address.ip) for each in gateways(cluster)}
     names = frozenset(each.name for each in sysctls(cluster, floating(cluster)))
-    return Scope(frozenset(vips), frozenset(places), cluster.settings.sync is not None, names, frozenset(marks))
+    return Scope(frozenset(vips), frozenset(places), cluster.settings.sync is not None, names, marks)

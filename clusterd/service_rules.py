@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from clusterd.model import Cluster, checked_port, family, forwarding, port_ranges
+from clusterd.paths import path_mark
+from clusterd.plane import MarkKey
 
 Finding = tuple[str, str]
 HostAddress = IPv4Address | IPv6Address
@@ -111,6 +113,8 @@ def _tunnels(cluster: Cluster) -> Iterator[Finding]:
 
 def _something_to_check(cluster: Cluster) -> Iterator[Finding]:
     for name, virtual in cluster.virtuals.items():
+        if virtual.check.type == "icmp" and (virtual.load.source != "http" or virtual.load.port):
+            continue  # nobody needs a port
         for label, server in virtual.servers.items():
             if virtual.mark is None and not (virtual.port == 0 and virtual.persistence):
                 break  # it has a port, or that it has none is told already
@@ -122,6 +126,32 @@ def _something_to_check(cluster: Cluster) -> Iterator[Finding]:
                 break
 
 
+def _data_paths(cluster: Cluster) -> Iterator[Finding]:
+    """A mark leads to one real server, in one way, and nothing else has it."""
+    owners: dict[MarkKey, tuple[object, str]] = {
+        MarkKey(virtual.mark, family(virtual)): (None, f"virtuals/{name}")
+        for name, virtual in cluster.virtuals.items()
+        if virtual.mark is not None
+    }
+    for name, virtual in cluster.virtuals.items():
+        if not virtual.check.data_path:
+            continue
+        path = f"virtuals/{name}/check/data_path"
+        if virtual.check.type in ("icmp", "exec"):
+            yield path, f"a check of type {virtual.check.type} cannot be led through IPVS"
+        if virtual.address is None:
+            yield path, "there is no VIP to connect to"
+        for label, server in virtual.servers.items():
+            way = forwarding(cluster, virtual, server)
+            if way == "nat":
+                yield path, f"is for direct routing and tunnels, and {label} is reached by nat"
+            elif server.address.version != family(virtual):
+                yield path, f"{label} is of another family than the VIP, from which it would have to answer"
+            mark, place = path_mark(virtual, server), (server.address, way, server.tunnel or virtual.tunnel)
+            if owners.setdefault(mark, (place, f"{name}/{label}"))[0] != place:
+                yield path, f"the way to {label} would be {mark}, which is that of {owners[mark][1]}"
+
+
 SERVICE_RULES = (
     _addressed,
     _port_or_mark,
@@ -131,4 +161,5 @@ SERVICE_RULES = (
     _thresholds,
     _tunnels,
     _something_to_check,
+    _data_paths,
 )

@@ -8,7 +8,7 @@ nothing needs it, since the administrator's own firewall might.
 from collections.abc import Iterable, Iterator
 
 from clusterd.groups import gateways
-from clusterd.model import Cluster, forwarding
+from clusterd.model import Cluster, family, forwarding
 from clusterd.plane import Address, Sysctl
 
 # ip_forward: a router forwards.
@@ -30,6 +30,9 @@ SYSCTLS = (
 # no second interface in the same network tells another hardware address. The higher of `all` and this counts
 # (Documentation/networking/ip-sysctl.rst).
 _CARRIER = (("send_redirects", "0"), ("arp_ignore", "1"), ("arp_announce", "2"))
+# accept_local: the VIP answers a check through the data path. It is an address of the active router itself, which would
+# take the answer for forged (fib_frontend.c, fib_validate_source). Which interface it comes in by is not known here.
+_DATA_PATH = Sysctl("ipv4/conf/all/accept_local", "1")
 # All routers must tell of connections in the same words and as soon: after 3 packets, then every 50 (ip_vs_sync.c).
 _SYNC = (Sysctl("ipv4/vs/sync_version", "1"), Sysctl("ipv4/vs/sync_threshold", "3 50"))
 
@@ -44,6 +47,8 @@ def sysctls(cluster: Cluster, floating: Iterable[Address]) -> tuple[Sysctl, ...]
         wanted.append(Sysctl("ipv6/conf/all/forwarding", "1"))
     if any(_hides_clients(cluster)):
         wanted.append(Sysctl("ipv4/vs/conntrack", "1"))
+    if any(each.enabled and each.check.data_path and family(each) == 4 for each in cluster.virtuals.values()):
+        wanted.append(_DATA_PATH)
     wanted += [Sysctl(path(name), str(value)) for name, value in cluster.settings.sysctls.items()]
     return tuple({each.key: each for each in wanted}.values())
 

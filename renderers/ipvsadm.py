@@ -9,7 +9,8 @@ from ipaddress import IPv4Network
 
 from clusterd.desired import desired, sorry_key
 from clusterd.model import Checksum, Cluster, Forwarding
-from clusterd.plane import AnyServiceKey, Destination, MarkKey, Plane, Service, Timeout, Tunnel, endpoint
+from clusterd.paths import path_marks
+from clusterd.plane import AnyServiceKey, Destination, Item, MarkKey, Plane, Service, Timeout, Tunnel, endpoint
 from clusterd.services import TimeoutName
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
@@ -23,7 +24,8 @@ _TIMEOUTS: tuple[TimeoutName, ...] = ("tcp", "tcpfin", "udp")
 def render(cluster: Cluster) -> Rendering:
     """Return the IPVS table with the configured weights, and what the format could not say."""
     up = {(name, label): True for name, virtual in cluster.virtuals.items() for label in virtual.servers}
-    table = desired(cluster, up)
+    ways = path_marks(cluster)  # of checks, which the format does not know
+    table = {key: item for key, item in desired(cluster, up).items() if _service_of(item) not in ways}
     services = [_service(item) for item in table.values() if isinstance(item, Service)]
     behind: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
     for item in table.values():
@@ -54,6 +56,10 @@ def _notes(cluster: Cluster, table: Plane) -> Notes:
         if virtual.load.source != "none":
             notes.add(part, "load/source", f"{virtual.load.source} is not said: a table has the configured weights")
     return notes
+
+
+def _service_of(item: Item) -> object:
+    return item.key.service if isinstance(item, Destination) else item.key
 
 
 def _key(key: AnyServiceKey) -> str:

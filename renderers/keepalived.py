@@ -253,7 +253,7 @@ def _check(check: Check, part: str, notes: Notes) -> dict[str, object]:
         notes.add(part, "check/rise", f"{check.rise} is not said: in keepalived one success is enough")
     if check.reentry_s:
         notes.add(part, "check/reentry_s", f"{check.reentry_s:g} is not said: in keepalived one success is enough")
-    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0)):
+    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0), ("data_path", False)):
         if getattr(check, word) != usual:
             notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: keepalived has nothing like it")
     return {

@@ -263,7 +263,7 @@ def _check(virtual: Virtual, part: str, notes: Notes) -> dict[str, object]:
         notes.add(part, "check", "on port 80 lvs.cf cannot ask for a connection only: an HTTP probe is sent")
     if check.timeout_s != check.interval_s:
         notes.add(part, "check/timeout_s", f"{check.timeout_s:g} is not said: lvs.cf has the interval for both")
-    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0)):
+    for word, usual in (("recheck_s", None), ("initial", "unknown"), ("jitter", 1.0), ("data_path", False)):
         if getattr(check, word) != usual:
             notes.add(part, f"check/{word}", f"{getattr(check, word)} is not said: lvs.cf has nothing like it")
     for word in ("fall", "rise"):

@@ -355,7 +355,19 @@ def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
             if way != "tunnel":
                 server.pop("tunnel", None)
             server["upper_threshold"] = server.get("upper_threshold", server.get("lower_threshold", 0))
+    _lead(draw, data)
     return document.from_data(data)
+
+
+def _lead(draw: st.DrawFn, data: dict[str, Any]) -> None:
+    """Have the servers of one virtual server checked through the data path, where that can be."""
+    for virtual in data["virtuals"].values():
+        usual = virtual.get("forwarding") or data["cluster"].get("forwarding", "nat")
+        ways = {server.get("forwarding") or usual for server in virtual.get("servers", {}).values()}
+        check = virtual.setdefault("check", {"type": "tcp"})
+        if "nat" not in ways and check["type"] not in ("icmp", "exec"):
+            check["data_path"] = draw(st.booleans())
+            return
 
 
 _UNSAID = ("slow_start", "drain_deadline_s", "quorum", "hysteresis", "fail_open", "verdicts", "down_quorum")

@@ -35,6 +35,7 @@ PURE = tuple(
         "plane",
         "filtering",
         "sysctls",
+        "paths",
         "desired",
         "plan",
         "election",

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from clusterd.checks.dialogue import Through
 from clusterd.health import Observation, Record, Verdict, begun, step
 from clusterd.model import Check
 from clusterd.probing.engine import MOST_OPEN, Attempt, Engine
@@ -30,6 +31,7 @@ from watchers.lateness import Lateness
 from watchers.prober_messages import Assignment, Identity, Report, Target
 from watchers.schedule import Entry, Schedule
 
+KERNEL_S = 1.0  # before a new server is checked through IPVS: what leads there is made meanwhile
 APART_S = 0.00025  # between the first checks of new servers: 10,000 in 2.5 s
 LINE_LIMIT_BYTES = 64 * 2**20
 HANG_S = 10.0  # a regular expression can hold this process up for ever
@@ -43,7 +45,14 @@ log = logging.getLogger(__name__)
 class Checks(Protocol):
     """What begins checks: an Engine."""
 
-    def check(self, address: str, port: int, check: Check, done: Callable[[Observation], None]) -> Attempt:
+    def check(
+        self,
+        address: str,
+        port: int,
+        check: Check,
+        done: Callable[[Observation], None],
+        through: Through | None = None,
+    ) -> Attempt:
         """Begin a check, and call `done` with what it found out."""
 
 
@@ -110,7 +119,7 @@ class Prober:
         now_s = due_s = self._time_s()
         for watch in watches:
             if watch.target.verdict is None:
-                self._plan(watch, due_s)
+                self._plan(watch, due_s + (KERNEL_S if watch.target.vip else 0))
                 due_s += APART_S
             else:
                 self._plan(watch, next_place_s(watch.phase_s, watch.target.check, now_s))
@@ -120,8 +129,11 @@ class Prober:
 
     def _begin(self, watch: Watch, started_s: float) -> None:
         target = watch.target
+        address, through = str(target.address), None
+        if target.vip:
+            address, through = str(target.vip), Through(target.mark, str(target.address))
         watch.attempt = self._checks.check(
-            str(target.address), target.port, target.check, lambda found: self.learn(watch, found, started_s)
+            address, target.port, target.check, lambda found: self.learn(watch, found, started_s), through
         )
 
     def learn(self, watch: Watch, found: Observation, started_s: float) -> None:

@@ -7,10 +7,12 @@ Times on the line are wall-clock seconds (UTC), since the two processes and thei
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from clusterd.desired import destination_key
 from clusterd.health import Verdict
-from clusterd.model import Check, Cluster, Host, Port, Value, checked_port
+from clusterd.model import AnyPort, Check, Cluster, Host, Server, Value, Virtual, checked_port
+from clusterd.paths import path_mark
 from clusterd.plane import Destination, Plane
 
 Identity = tuple[str, str]  # the names of the virtual server and of the real server
@@ -26,8 +28,10 @@ class Target(Value):
     virtual: str
     server: str
     address: Host
-    port: Port
+    port: AnyPort  # 0 where a check has none
     check: Check
+    vip: Host | None = None  # where the check goes instead, with a mark, if it is one through the data path
+    mark: int = 0
     verdict: Verdict | None = None
     entry: int = 0
 
@@ -38,7 +42,10 @@ class Target(Value):
 
     def same_check(self, other: "Target") -> bool:
         """Return whether the other target is checked in the same way at the same place."""
-        return (self.address, self.port, self.check) == (other.address, other.port, other.check)
+        return self._way() == other._way()
+
+    def _way(self) -> tuple[object, ...]:
+        return self.address, self.port, self.check, self.vip, self.mark
 
 
 class Assignment(Value):
@@ -73,6 +80,7 @@ def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Tar
             address=server.address,
             port=checked_port(virtual, server),
             check=virtual.check,
+            **_led(virtual, server),
             verdict=verdicts.get((name, label)),
         )
         for name, virtual in cluster.virtuals.items()
@@ -80,6 +88,12 @@ def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Tar
         for label, server in virtual.servers.items()
         if server.enabled
     )
+
+
+def _led(virtual: Virtual, server: Server) -> dict[str, Any]:
+    if not virtual.check.data_path or virtual.address is None:
+        return {}
+    return {"vip": virtual.address.ip, "mark": path_mark(virtual, server).mark}
 
 
 def trusted(cluster: Cluster, actual: Plane, now_s: float) -> dict[Identity, Verdict]:

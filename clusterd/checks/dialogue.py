@@ -25,12 +25,24 @@ QUOTED_BYTES = 60  # how much of an answer a detail shows
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a check goes, and when. `nonce` (32 bits) differs from check to check, for questions with numbers."""
+    """Where a check goes, and when. `nonce` (32 bits) differs from check to check, for questions with numbers.
+
+    With `through` the address is the VIP, and IPVS takes the packets to one real server.
+    """
 
     address: str
     port: int
     nonce: int = 0
     now_s: float = 0.0  # UTC
+    through: "Through | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """How a check gets through IPVS to one real server: by the mark of its packets. `server` is its own address."""
+
+    mark: int
+    server: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class Timing(Value):
     port: Port | None = Field(
         None, description="port that is connected to; by default the real server's, else the first of `ports`"
     )
+    data_path: Flag = Field(
+        False,
+        description="checked through IPVS at the VIP, as clients do it; for direct routing and tunnels",
+    )
     reentry_s: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
         0.0, description="seconds that a failed server must be good again before it returns"
     )

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from clusterd.checks import dialogue, transport
-from clusterd.checks.dialogue import Place
+from clusterd.checks.dialogue import Place, Through
 from clusterd.health import Observation
 from clusterd.model import Check, ExecCheck
 from clusterd.probing.exchange import Done, Exchange
@@ -64,9 +64,9 @@ class Engine:
         """Return how much has come to the checks in progress."""
         return self._held_bytes
 
-    def check(self, address: str, port: int, check: Check, done: Done) -> Attempt:
+    def check(self, address: str, port: int, check: Check, done: Done, through: Through | None = None) -> Attempt:
         """Check one real server once, and call `done` with what was found out: now or later, and only once."""
-        place = Place(address, port, next(self._nonces) & 0xFFFFFFFF, time.time())
+        place = Place(address, port, next(self._nonces) & 0xFFFFFFFF, time.time(), through)
         if isinstance(check, ExecCheck):
             return self._programs.check(place, check, done)
         exchange = Exchange(self, place, dialogue(place, check), transport(check), check.timeout_s, done)

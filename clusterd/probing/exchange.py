@@ -15,6 +15,7 @@ from typing import Protocol
 from clusterd.checks import Transport
 from clusterd.checks.dialogue import Dialogue, Encrypt, Place, Step, Tell, quoted
 from clusterd.health import Observation
+from clusterd.probing.leading import lead
 from clusterd.probing.tls import Tls, TlsFailed
 from clusterd.probing.words import failed
 
@@ -81,11 +82,13 @@ class Exchange:
         self._out, self._telling, self._answered, self._connected = b"", False, True, False
         try:
             self._sock = sock = _socket(self._transport, self.place.address)
+            if self.place.through:
+                lead(sock, self.place.through)
             number = sock.connect_ex((self.place.address, 0 if self._transport == "echo" else self.place.port))
             if number not in (0, errno.EINPROGRESS):
                 raise OSError(number, "")
         except OSError as error:
-            self.finish(failed(error))
+            self.finish(failed(error, led=self.place.through is not None))
             return
         self._owner.opened(self, sock.fileno())
         if self._transport != "stream":

@@ -6,7 +6,7 @@ import os
 from clusterd.health import Observation
 
 # Errors of this machine: nothing was asked of the server.
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EPERM})
 
 
 def in_words(number: int) -> str:
@@ -15,8 +15,9 @@ def in_words(number: int) -> str:
     return text[0].lower() + text[1:]
 
 
-def failed(error: OSError) -> Observation:
-    """Return what an error of a socket says."""
+def failed(error: OSError, led: bool = False) -> Observation:
+    """Return what an error of a socket says. Where IPVS is to lead, that there is no route is this router's affair."""
     if error.errno is None:
         return Observation(False, str(error))
-    return Observation(False, in_words(error.errno), conclusive=error.errno not in OURS)
+    ours = error.errno in OURS or (led and error.errno == errno.ENETUNREACH)
+    return Observation(False, in_words(error.errno), conclusive=not ours)

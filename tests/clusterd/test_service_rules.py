@@ -31,6 +31,8 @@ def told(virtuals: dict[str, Any], **more: Any) -> list[str]:
         MARKED,
         MARKED | PLACE,
         MARKED | {"family": "ipv6"},
+        MARKED | {"check": {"type": "icmp"}, "servers": {"a": SERVER}},
+        MARKED | {"check": {"type": "icmp"}, "servers": {"a": SERVER}, "load": {"source": "http", "port": 80}},
         PLACE | {"mark": 5, "ports": [80, "443-450"]},
         PLACE | {"port": 0, "persistence": {}, "check": {"type": "tcp", "port": 80}},
         WEB | {"scheduler": "mh", "flags": ["mh-port", "mh-fallback"]},
@@ -62,6 +64,10 @@ def test_what_ipvs_does_is_no_problem(virtual: dict[str, Any]) -> None:
         (PLACE | {"port": 0}, "web/port: every port needs persistence"),
         (PLACE | {"port": 0, "persistence": {}, "servers": {"a": SERVER}}, "web/check/port: is missing"),
         ({"mark": 5, "servers": {"a": SERVER}}, "web/check/port: is missing: nothing else says at which port a is"),
+        (
+            {"mark": 5, "check": {"type": "icmp"}, "servers": {"a": SERVER}, "load": {"source": "http"}},
+            "web/check/port: is missing: nothing else says at which port a is",
+        ),
         (PLACE | {"mark": 5, "ports": [80, "79-81"]}, "web/ports: port 79 is already one of virtuals/web/ports"),
         (
             WEB | {"scheduler": "sh", "flags": ["mh-port"]},

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from clusterd.checks.dialogue import Through
 from clusterd.health import Observation, Verdict
 from clusterd.model import Check, TcpCheck
+from watchers import prober
 from watchers.prober import Prober
 from watchers.prober_messages import Report, Target
 
@@ -43,12 +45,16 @@ class Servers:
     def __init__(self) -> None:
         self.bad: set[int] = set()
         self.checked: list[tuple[str, int]] = []
+        self.through: list[Through | None] = []
         self.busy = self.busiest = 0
         self.takes_s = 0.0
         self.broken = False
 
-    def check(self, address: str, port: int, check: Check, done: Callable[[Observation], None]) -> Begun:
+    def check(
+        self, address: str, port: int, check: Check, done: Callable[[Observation], None], through: Through | None = None
+    ) -> Begun:
         self.checked.append((address, port))
+        self.through.append(through)
         return Begun(self, port, done)
 
     def count(self, port: int) -> int:
@@ -240,3 +246,18 @@ async def test_lateness_is_counted(stage: Stage) -> None:
     await stage.checks(1, 3)
     assert stage.prober.lateness.total == stage.servers.count(1)
     assert stage.prober.lateness.worst_s < 0.2
+
+
+async def test_a_check_through_the_data_path_goes_to_the_vip_once_the_kernel_had_time_to_know_its_mark(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "KERNEL_S", 0.3)
+    began_s = time.monotonic()
+    stage.prober.assign([target("a", 1).model_copy(update={"vip": IPv4Address("10.0.0.9"), "mark": 7}), target("b", 2)])
+    await stage.checks(2, more=1)
+    assert stage.servers.count(1) == 0
+    await stage.checks(1, more=1)
+    assert time.monotonic() - began_s >= 0.3
+    place = stage.servers.checked.index(("10.0.0.9", 1))
+    assert stage.servers.through[place] == Through(7, "10.1.0.1")
+    assert stage.servers.through[stage.servers.checked.index(("10.1.0.1", 2))] is None

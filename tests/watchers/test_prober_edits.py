@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clusterd.checks.dialogue import Through
 from clusterd.health import Observation, Record
 from clusterd.model import Check, Cluster
 from watchers.prober import Prober
@@ -25,7 +26,9 @@ CHECKS: list[dict[str, Any]] = [
 class Idle:
     """Begins nothing: the test decides what is found out."""
 
-    def check(self, address: str, port: int, check: Check, done: Callable[[Observation], None]) -> "Idle":
+    def check(
+        self, address: str, port: int, check: Check, done: Callable[[Observation], None], through: Through | None = None
+    ) -> "Idle":
         return self
 
     def cancel(self) -> None:

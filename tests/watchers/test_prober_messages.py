@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address
 
+from clusterd.document import from_data
 from clusterd.health import Verdict
 from clusterd.model import Cluster, HttpCheck
 from watchers.prober_messages import Assignment, Report, Target, targets
@@ -41,6 +42,23 @@ def test_a_target_brings_its_check_and_the_verdict_so_far() -> None:
     assert first.check == HttpCheck(type="http", path="/up")
     assert first.verdict == UP
     assert second.verdict is None
+
+
+def test_a_check_through_the_data_path_brings_the_vip_and_the_mark_that_leads_to_the_server() -> None:
+    led = {"address": "10.0.0.1/24", "interface": "eth0", "port": 80, "forwarding": "direct"}
+    led |= {"check": {"type": "tcp", "data_path": True}, "servers": {"a": {"address": "10.1.0.1"}}}
+    (target,) = targets(Cluster.model_validate({"virtuals": {"web": led}}), {})
+    assert (str(target.vip), target.mark, str(target.address)) == ("10.0.0.1", 0x0A010001, "10.1.0.1")
+    assert not target.same_check(target.model_copy(update={"mark": 7}))
+    assert not target.same_check(target.model_copy(update={"vip": IPv4Address("10.0.0.2")}))
+    assert Target.model_validate_json(target.model_dump_json()) == target
+    assert all(plain.vip is None and plain.mark == 0 for plain in targets(cluster(), {}))
+
+
+def test_a_ping_behind_a_mark_alone_has_no_port() -> None:
+    marked = {"mark": 5, "check": {"type": "icmp"}, "servers": {"a": {"address": "10.1.0.1"}}}
+    (target,) = targets(from_data({"virtuals": {"web": marked}}), {})
+    assert target.port == 0
 
 
 def test_messages_survive_the_line() -> None:

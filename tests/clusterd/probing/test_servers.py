@@ -1,7 +1,9 @@
 """Kinds of check against servers that are there: TLS, names, datagrams, pings, HTTP/2, bounds."""
 
 import asyncio
+import errno
 import hashlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +15,7 @@ import dns.rrset
 import grpc
 import pytest
 
+from clusterd.checks.dialogue import Through
 from clusterd.checks.grpc_health import request
 from clusterd.health import Observation
 from clusterd.model import (
@@ -32,6 +35,8 @@ from clusterd.model import (
 from clusterd.probing import engine as engines
 from clusterd.probing import probe
 from clusterd.probing.engine import Engine
+from clusterd.probing.leading import lead
+from clusterd.probing.words import failed
 from tests.clusterd.checks.servers import Serve, answering, free_port, saying, serving
 from tests.clusterd.probing.certificates import certificate
 
@@ -315,3 +320,33 @@ async def test_all_answers_together_are_bounded(monkeypatch: pytest.MonkeyPatch)
     assert "too much was answered to all checks at once" in details
     assert 'answered "y", and no more within 0.5 s' in details
     assert engine.held_bytes == 0
+
+
+async def test_a_check_through_the_data_path_is_marked_and_comes_from_the_address_that_reaches_the_server() -> None:
+    seen: list[str] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer.get_extra_info("peername")[0])
+        writer.write(b"220\r\n")
+
+    async with serving(serve) as port:
+        engine, found = Engine(), list[Observation]()
+        check = SendExpectCheck(type="send_expect", expect="220", timeout_s=1)
+        engine.check("127.0.0.1", port, check, found.append, Through(0xC0A80101, "127.0.0.1"))
+        while not found:
+            await asyncio.sleep(0.01)
+        engine.close()
+    assert found[0].ok
+    assert seen == ["127.0.0.1"]
+    with socket.socket() as marked:
+        lead(marked, Through(0xC0A80101, "127.0.0.1"))
+        assert marked.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xFFFFFFFF == 0xC0A80101
+        assert marked.getsockname()[0] == "127.0.0.1"
+
+
+def test_no_route_for_a_check_through_the_data_path_says_nothing_about_the_server() -> None:
+    error = OSError(errno.ENETUNREACH, "")
+    assert failed(error) == Observation(False, "network is unreachable")
+    assert failed(error, led=True) == Observation(False, "network is unreachable", conclusive=False)
+    assert not failed(OSError(errno.EPERM, "")).conclusive
+    assert failed(OSError(errno.ECONNREFUSED, ""), led=True).conclusive

@@ -1,0 +1,128 @@
+"""Checks through the data path on a real kernel: what is wanted of IPVS leads to one real server, and answers come back.
+
+router 192.168.1.252 --- lan --- 192.168.1.1 real server, and fd00::252 --- fd00::1; the VIPs are 1.2.3.1, 2001:db8::1
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clusterd.checks.dialogue import Through
+from clusterd.clock import boottime_s
+from clusterd.dataplane.kernel import Kernel
+from clusterd.desired import desired, scope
+from clusterd.document import from_data
+from clusterd.health import Observation
+from clusterd.model import Cluster, HttpCheck, TcpCheck
+from clusterd.paths import path_mark
+from clusterd.plan import plan
+from clusterd.probing import probe
+from tests.lab.namespaces import call, ip, kill_all, run, spawn
+
+pytestmark = pytest.mark.lab
+
+ROUTER, REAL = (f"path-{os.getpid()}-{name}" for name in ("router", "real"))
+PLACES = {4: ("1.2.3.1", "1.2.3.1/24", "192.168.1.1"), 6: ("2001:db8::1", "2001:db8::1/64", "fd00::1")}
+TIMES: dict[str, Any] = {"timeout_s": 1.5}
+
+
+def cluster(family: int, way: str = "direct") -> Cluster:
+    _, vip, real = PLACES[family]
+    web = {"address": vip, "interface": "lan", "port": 80, "forwarding": way, "servers": {"rs1": {"address": real}}}
+    return from_data({"virtuals": {"web": web | {"check": {"type": "tcp", "data_path": True}}}})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "index.html").write_text("rs1\n")
+    ip([f"netns add {ROUTER}", f"netns add {REAL}"])
+    try:
+        ip([f"link add lan type veth peer name lan netns {REAL}"], ROUTER)
+        for name, last in ((ROUTER, "252"), (REAL, "1")):
+            up = ["link set lo up", "link set lan up"]
+            ip([f"addr add 192.168.1.{last}/24 dev lan", f"addr add fd00::{last}/64 dev lan nodad", *up], name)
+        ip(["route add default via 192.168.1.250", "-6 route add default via fd00::250"], ROUTER)
+        quiet = [f"net.ipv4.conf.all.{each}" for each in ("arp_ignore=1", "arp_announce=2", "rp_filter=0")]
+        run(REAL, ("sysctl", "-qw", *quiet, "net.ipv4.conf.default.rp_filter=0"))
+        spawn(REAL, ("busybox", "httpd", "-f", "-p", "80", "-h", str(folder)), log=folder / "log")
+        yield
+    finally:
+        for name in (ROUTER, REAL):
+            kill_all(name)
+            ip([f"netns del {name}"])
+
+
+def carried(wanted: Cluster, active: bool) -> None:
+    """Have a router's kernel as this cluster wants it."""
+
+    def work() -> None:
+        kernel, ours = Kernel(), scope(cluster(4)) | scope(cluster(6))
+        try:
+            here = desired(wanted, {("web", "rs1"): False}, ["default"] if active else [])
+            failures = kernel.apply(plan(kernel.read(ours), here), boottime_s() + 300)
+            assert failures == ()
+            read = kernel.read(ours)
+            assert plan(read, here) == (), "read back, it is no drift"
+        finally:
+            kernel.close()
+
+    call(ROUTER, work)
+
+
+def looked(family: int, through: bool = True) -> Observation:
+    vip, _, real = PLACES[family]
+    virtual = cluster(family).virtuals["web"]
+    check = HttpCheck(type="http", body="rs1", **TIMES)
+    led = Through(path_mark(virtual, virtual.servers["rs1"]).mark, real) if through else None
+    return call(ROUTER, lambda: asyncio.run(probe(vip if through else real, 80, check, led)))
+
+
+@pytest.fixture
+def present() -> Iterator[None]:
+    """The VIPs on the real server's loopback interface."""
+    ip(["addr add 1.2.3.1/32 dev lo", "addr add 2001:db8::1/128 dev lo nodad"], REAL)
+    yield
+    ip(["addr del 1.2.3.1/32 dev lo", "addr del 2001:db8::1/128 dev lo"], REAL)
+
+
+@pytest.mark.parametrize("active", [False, True], ids=["without the VIP", "with the VIP"])
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.usefixtures("present")
+def test_a_real_server_with_the_vip_answers_through_ipvs(family: int, active: bool) -> None:
+    carried(cluster(family), active)
+    assert looked(family) == Observation(True, "HTTP 200, and its body is as expected")
+
+
+@pytest.mark.parametrize("active", [False, True], ids=["without the VIP", "with the VIP"])
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_real_server_that_lacks_the_vip_is_down_by_this_check_and_up_by_the_plain_one(
+    family: int, active: bool
+) -> None:
+    carried(cluster(family), active)
+    assert not looked(family).ok
+    assert looked(family, through=False).ok
+
+
+@pytest.mark.usefixtures("present")
+def test_a_tunnel_that_ends_nowhere_is_seen() -> None:
+    carried(cluster(4, "tunnel"), active=True)
+    assert not looked(4).ok
+    assert call(REAL, socket.if_nametoindex, "tunl0")  # there with the module, but down
+    ip(["link set tunl0 up"], REAL)
+    assert looked(4).ok
+
+
+def test_a_router_that_has_neither_the_vip_nor_a_route_to_it_finds_nothing_out() -> None:
+    carried(cluster(4), active=False)
+    ip(["route del default"], ROUTER)
+    led = Through(path_mark(cluster(4).virtuals["web"], cluster(4).virtuals["web"].servers["rs1"]).mark, "192.168.1.1")
+    try:
+        found = call(ROUTER, lambda: asyncio.run(probe("1.2.3.1", 80, TcpCheck(type="tcp"), led)))
+    finally:
+        ip(["route add default via 192.168.1.250"], ROUTER)
+    assert found == Observation(False, "network is unreachable", conclusive=False)
