@@ -5,7 +5,7 @@ import dataclasses
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -17,8 +17,9 @@ from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.rights import ROOT, Accounts, Step
 from clusterd.settings import Settings, open_accounts
-from clusterd.store.accounts import EtcdAccounts
-from clusterd.store.endpoints import password_in
+
+if TYPE_CHECKING:
+    from clusterd.store.accounts import EtcdAccounts
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ def setup(
     keys, cluster = _followed(session)
     want = rights.wanted(keys, cluster, people)
 
-    async def work(accounts: EtcdAccounts) -> tuple[tuple[Step, ...], Accounts]:
+    async def work(accounts: "EtcdAccounts") -> tuple[tuple[Step, ...], Accounts]:
         steps = rights.steps(keys, await accounts.found(), want)
         for step in () if dry_run else steps:
             await accounts.carry_out(step, _password_for(step, passwords))
@@ -96,7 +97,7 @@ def show(session: Session) -> None:
     """
     keys, cluster = _followed(session)
 
-    async def work(accounts: EtcdAccounts) -> tuple[bool, Accounts]:
+    async def work(accounts: "EtcdAccounts") -> tuple[bool, Accounts]:
         return await accounts.enabled(), await accounts.found()
 
     enabled, found = _run(session.settings(), work)
@@ -130,13 +131,15 @@ def enable(session: Session, root_password_file: Path, force: bool) -> None:
     \b
     clusterd auth enable --root-password-file /root/etcd-root
     """
+    from clusterd.store.endpoints import password_in  # loads gRPC, which `clusterd --help` does not need
+
     settings, (keys, cluster) = session.settings(), _followed(session)
     as_root = settings.model_copy(update={"user": ROOT, "password_file": root_password_file})
     secret = password_in(root_password_file)
     if not secret:
         raise click.UsageError(f"{root_password_file} is empty")
 
-    async def work(accounts: EtcdAccounts) -> bool:
+    async def work(accounts: "EtcdAccounts") -> bool:
         if await accounts.enabled():
             return False
         missing = rights.steps(keys, await accounts.found(), rights.wanted(keys, cluster, {}))
@@ -147,14 +150,14 @@ def enable(session: Session, root_password_file: Path, force: bool) -> None:
         return True
 
     done = _run(settings, work)
-    found = _run(as_root, EtcdAccounts.found)  # the proof that the way back in is open
+    found = _run(as_root, lambda accounts: accounts.found())  # the proof that the way back in is open
     operators = {user for user, names in found.users.items() if f"{rights.prefix(keys)}operator" in names}
     if not operators:
         warn(f"nobody but {ROOT} can commit: clusterd auth setup --operator USER")
     click.echo("etcd asks for logins from now on" if done else "etcd asks for logins already")
 
 
-async def _root(accounts: EtcdAccounts, secret: str) -> None:
+async def _root(accounts: "EtcdAccounts", secret: str) -> None:
     """See to it that there is a user root with this password and the role root."""
     found = await accounts.found()
     if ROOT not in found.roles:
@@ -176,7 +179,7 @@ def _followed(session: Session) -> tuple[Keys, Cluster]:
     return keys, found.cluster
 
 
-def _run(settings: Settings, work: Callable[[EtcdAccounts], Awaitable[T]]) -> T:
+def _run(settings: Settings, work: Callable[["EtcdAccounts"], Awaitable[T]]) -> T:
     async def connected() -> T:
         try:
             accounts = open_accounts(settings)

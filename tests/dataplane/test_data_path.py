@@ -1,4 +1,4 @@
-"""Checks through the data path on a real kernel: what is wanted of IPVS leads to one real server, and answers come back.
+"""Checks through the data path on a real kernel: one mark leads to one real server, and answers come back.
 
 router 192.168.1.252 --- lan --- 192.168.1.1 real server, and fd00::252 --- fd00::1; the VIPs are 1.2.3.1, 2001:db8::1
 """
