@@ -8,6 +8,7 @@ from pathlib import Path
 from clusterd.store.endpoints import Credentials
 from clusterd.store.etcd import EtcdStore
 from tests.clusterd.command_line import CommandLine
+from tests.store.authority import Authority
 from tests.store.etcd_server import Member
 
 QUICK = ("--bcrypt-cost", "4")
@@ -50,6 +51,53 @@ class Guarded:
         """Return a connection of a user."""
         login = Credentials(user=self.name(user), password_file=self.passwords / self.name(user))
         return EtcdStore([self.clusterd.endpoint], login, probe_s=1.0)
+
+
+@dataclass(frozen=True)
+class Certified(Guarded):
+    """The same, but everybody is known by a client certificate, and only root by a password, too."""
+
+    authority: Authority
+
+    def issue(self, user: str, valid_s: float = 3600) -> tuple[Path, Path]:
+        """Give a user a new certificate."""
+        return self.authority.issue(user, self.name(user), valid_s=valid_s)
+
+    def variables(self, user: str) -> dict[str, str]:
+        """Return the settings by which a user is known."""
+        folder = self.authority.folder
+        files = {"CACERT": self.authority.file, "CERT": folder / f"{user}.pem", "KEY": folder / f"{user}.key"}
+        return {f"CLUSTERD_{name}": str(file) for name, file in files.items()}
+
+    def store(self, user: str) -> EtcdStore:
+        """Return a connection of a user."""
+        folder = self.authority.folder
+        known = Credentials(
+            ca_file=self.authority.file, cert_file=folder / f"{user}.pem", key_file=folder / f"{user}.key"
+        )
+        return EtcdStore([self.clusterd.endpoint], known, probe_s=1.0)
+
+
+@contextmanager
+def certified(folder: Path, document: str) -> Iterator[Certified]:
+    """Run an etcd that asks for client certificates, with logins; alice is an operator, bob a viewer."""
+    authority = Authority(folder / "tls")
+    cert, key = authority.issue("server", "etcd")
+    options = ("--cert-file", str(cert), "--key-file", str(key), "--trusted-ca-file", str(authority.file))
+    with Member(folder, extra=(*QUICK, *options, "--client-cert-auth"), scheme="https") as member:
+        clusterd = CommandLine(member.endpoint, "main", folder)
+        made = Certified(member, clusterd, folder, authority)
+        for user in ("alice", "bob", "router-r1", "router-r2"):
+            made.issue(user)
+        password = clusterd.file("root", "the way back in\n")
+        for command in (
+            ("init", "-f", clusterd.file("first.yaml", document)),
+            ("auth", "setup", "--operator", "alice", "--viewer", "bob"),
+            ("auth", "enable", "--root-password-file", password),
+        ):
+            ended = clusterd(*command, **made.variables("alice"))
+            assert ended.code == 0, ended.err
+        yield made
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.store.contract import Put
 from clusterd.store.etcd import EtcdStore
-from tests.clusterd.guarded import DOCUMENT, Guarded, guarded
+from tests.clusterd.guarded import DOCUMENT, Guarded, certified, guarded
 from tests.store.etcd_server import free_ports
 from watchers.agent import Agent
 from watchers.kernel_writer import KernelWriter
@@ -96,6 +98,12 @@ def made(tmp_path: Path, real_server: int) -> Iterator[Guarded]:
 
 @pytest.fixture
 async def house(made: Guarded, real_server: int, tmp_path: Path) -> AsyncIterator[House]:
+    async with housed(made, real_server, tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def housed(made: Guarded, real_server: int, tmp_path: Path) -> AsyncIterator[House]:
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", real_server):
         found = House(made, tmp_path, made.store("bob"))
         yield found
@@ -219,3 +227,29 @@ async def test_an_agent_tells_its_load_with_the_login_of_an_agent(house: House) 
     await running
     assert not await house.keys(KEYS.load_prefix)
     await store.close()
+
+
+async def test_certificates_are_replaced_while_a_router_runs_and_it_keeps_lock_and_lease(
+    real_server: int, tmp_path: Path
+) -> None:
+    """Router and etcd get new ones; when the old one has ended, etcd begins again, so every connection is new."""
+    context = certified(tmp_path, DOCUMENT.format(port=real_server))
+    made = await asyncio.to_thread(context.__enter__)
+    try:
+        made.issue("router-r1", valid_s=6)
+        ends_s = time.monotonic() + 6
+        async with housed(made, real_server, tmp_path) as house:
+            house.start("r1")
+            await house.follows("r1", 1, "active")
+            assert (await house.status("r1"))["undoes"] is False, "etcd knows it by its certificate"
+            before = await house.lock()
+            made.issue("router-r1")
+            made.authority.issue("server", "etcd")
+            await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
+            made.member.kill()
+            await asyncio.to_thread(made.member.start)
+            assert (await house.clusterd("set", "virtuals/web/scheduler=rr", "--yes"))[0] == 0
+            await house.follows("r1", 2, "active")
+            assert await house.lock() == before
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
