@@ -182,7 +182,7 @@ class Keys:
     @property
     def console_users_prefix(self) -> str:
         """The prefix of the people who may use the web console."""
-        return self.prefix + "console/users/"
+        return self.secrets_prefix + "console/users/"
 
     def console_user(self, name: str) -> str:
         """One of them: role, and the argon2 hash of the password."""

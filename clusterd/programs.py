@@ -1,19 +1,23 @@
 """Runs a program for this service: as another user, in a process group of its own, without a shell, for a limited time.
 
 It gets nothing of this service's environment, no terminal and no input. What has not ended in time is killed with all
-that it started, and so is what it left behind that still holds its output open.
+that it started, and so is what it left behind that still holds its output open. A service that may not become another
+user, as one that has no more capabilities than it needs, runs it as its own user; without capabilities in any case.
 """
 
 import asyncio
 import os
 import pwd
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BECOME = 1 << 6 | 1 << 7  # CAP_SETGID, CAP_SETUID: linux/capability.h
 _CHUNK_BYTES = 65536
 _KILLED_S = 1.0  # for what was killed to be gone
 
@@ -84,26 +88,34 @@ def _started(
     who = pwd.getpwnam(user)
     if who.pw_uid == 0:
         raise ValueError(f"{user} is root")
-    others = () if who.pw_uid == os.geteuid() else _as(who)
+    if not may_become_another():
+        who = pwd.getpwuid(os.geteuid())
     return subprocess.Popen(
-        [*others, *command],
+        [*_as(who), *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         cwd="/",
-        env={**environment, "HOME": who.pw_dir, "USER": user, "LOGNAME": user},
+        env={**environment, "HOME": who.pw_dir, "USER": who.pw_name, "LOGNAME": who.pw_name},
         start_new_session=True,
     )
 
 
+def may_become_another() -> bool:
+    """Whether this process may run something as another user: it needs CAP_SETUID and CAP_SETGID for that."""
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return effective is not None and int(effective[1], 16) & _BECOME == _BECOME
+
+
 def _as(who: pwd.struct_passwd) -> tuple[str, ...]:
-    """Return what runs a command as somebody else (setpriv(1)), without the capabilities of this service.
+    """Return what runs a command as somebody (setpriv(1)), without the capabilities of this service.
 
     Were the user given to the subprocess, it would be forked, and the fork handlers of gRPC abort it; as it is, it is
     made by vfork, for which there are no handlers.
     """
-    capabilities = ("--inh-caps=-all", "--ambient-caps=-all")
-    return ("setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups", *capabilities, "--")
+    same = who.pw_uid == os.geteuid()
+    become = () if same else (f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--init-groups")
+    return ("setpriv", *become, "--inh-caps=-all", "--ambient-caps=-all", "--")
 
 
 async def _followed(

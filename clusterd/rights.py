@@ -125,7 +125,7 @@ def roles(keys: Keys, agents: Iterable[str] = ()) -> dict[str, Role]:
         Role(f"{name}undoer", (everything, *commits, _write(keys.undoers_prefix)), "undoes commits in time"),
         Role(
             f"{name}router",
-            (everything, _read(keys.secrets_prefix), *map(_write, reports)),
+            (everything, Permission(keys.peer_key, Access.READ), *map(_write, reports)),
             "follows what is committed, and tells what it does",
         ),
         *(
@@ -141,7 +141,7 @@ def roles(keys: Keys, agents: Iterable[str] = ()) -> dict[str, Role]:
 
 
 def wanted(keys: Keys, cluster: Cluster, people: Mapping[str, str]) -> Accounts:
-    """Return the accounts that a cluster needs: a user for each router, for each agent, for the undoer, and people.
+    """Return the accounts that a cluster needs: users for routers, agents, the undoer, the console, and people.
 
     `people` are the roles that users are to have, each by the last word of the role's name (operator, viewer).
     """
@@ -150,7 +150,7 @@ def wanted(keys: Keys, cluster: Cluster, people: Mapping[str, str]) -> Accounts:
     agents = sorted({server for virtual in loaded for server in virtual.servers})
     users = {f"{name}router-{router}": frozenset({f"{name}router"}) for router in cluster.routers}
     users |= {f"{name}agent-{agent}": frozenset({f"{name}agent-{agent}"}) for agent in agents}
-    users |= {f"{name}undoer": frozenset({f"{name}undoer"})}
+    users |= {f"{name}undoer": frozenset({f"{name}undoer"}), f"{name}web": frozenset({f"{name}operator"})}
     users |= {person: frozenset({name + role}) for person, role in people.items()}
     return Accounts(roles(keys, agents), users)
 

@@ -26,6 +26,7 @@ from clusterd.reports import encoded
 from clusterd.settings import Settings
 from clusterd.store.contract import Store
 from watchers import feeds
+from watchers.notifying import Notifier
 from watchers.publisher import Publisher
 from watchers.tasks import Tasks
 
@@ -84,6 +85,11 @@ class Agent:
             self._told = now
             value = encoded(dict(zip(("load", "cores", "drain", "why"), now, strict=True)))
             self._publisher.want("load", {self._key: value})
+
+    def line(self) -> str:
+        """Return what it tells, in one line."""
+        load, cores, drain, why = self._told or (0.0, 0, False, "")
+        return f"load {load:g} on {cores} processors" + (f"; drains: {why or 'no reason given'}" if drain else "")
 
     def _leased(self, seen: LeaseSeen) -> None:
         self._lease_id = seen.lease_id if seen.ttl_s > 0 else 0
@@ -146,7 +152,11 @@ async def _serve(read: Settings, file: Path, linger_s: float) -> None:
     loop.add_signal_handler(signal.SIGUSR1, _wish, file, True, "SIGUSR1")
     loop.add_signal_handler(signal.SIGUSR2, _wish, file, False, "")
     log.info("real server %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    notifier, tasks = Notifier(), Tasks()
+    tasks.supervise("telling systemd", lambda: notifier.run(lambda: True, agent.line))
     try:
         await agent.run(linger_s)
     finally:
+        notifier.tell(STOPPING="1")
+        await tasks.end()
         await store.close()

@@ -81,7 +81,8 @@ def said(command: tuple[str, ...], router: str, change: Change) -> tuple[str, ..
 
 async def run(command: tuple[str, ...], notify: Notify, environment: Mapping[str, str]) -> str:
     """Run a program as the user of `notify`; return why it failed, "" where it did not. Its output goes to the log."""
-    log.info("runs %s as %s", " ".join(command), notify.user)
+    whom = notify.user if programs.may_become_another() else "this service's own user: it may not become another"
+    log.info("runs %s as %s", " ".join(command), whom)
     try:
         found = await programs.run(command, Terms(notify.user, notify.timeout_s, LOGGED_BYTES), environment)
     except CannotRun as error:

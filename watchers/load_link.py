@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from watchers.ending import ended
 from watchers.load_messages import LoadAssignment, LoadReport, LoadTarget
+from watchers.unprivileged import unprivileged
 
 AGAIN_S = 5.0
 LINE_LIMIT_BYTES = 65536
@@ -54,7 +55,9 @@ class LoadLink:
             await asyncio.sleep(AGAIN_S)
 
     async def _one(self) -> None:
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES)
+        process = await asyncio.create_subprocess_exec(
+            *unprivileged(self._command), stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES
+        )
         self._process = process
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         self._tell()

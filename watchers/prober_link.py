@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable
 from clusterd.health import Verdict
 from watchers.ending import ended
 from watchers.prober_messages import Assignment, Identity, Report, Target
+from watchers.unprivileged import unprivileged
 
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 5.0
 STABLE_S = 10.0  # a prober that lived that long did not fail at once: the backoff begins anew
 LINE_LIMIT_BYTES = 65536
+NEEDED = ("net_raw",)  # pings, and marks on packets through IPVS (since Linux 5.17 it is enough for SO_MARK)
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class ProberLink:
     async def _run(self) -> None:
         """Start a prober and stay with it until it ends. Raises OSError when it does not start."""
         self._process = process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES
+            *unprivileged(self._command, NEEDED), stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES
         )
         self._changed.set()
         telling = asyncio.create_task(self._tell(process))

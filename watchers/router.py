@@ -107,6 +107,7 @@ class Router:
         self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
         self._applied = AppliedTimes(store, keys, name)
         self._heard_s = boottime_s()  # when etcd answered last
+        self.decided_s = float("-inf")  # when it took an event last: every tick is one
         self._prober = ProberLink(self._events.put_nowait)
         self._opinions = Opinions(name, self._happened.record, self._problems)
         around = Around(self._holder, self._silent, lambda: self._elections.active, writer.count)
@@ -115,6 +116,10 @@ class Router:
     def stop(self) -> None:
         """Hand over and end."""
         self._events.put_nowait(election.Stop())
+
+    def leave(self) -> None:
+        """End, and leave kernel, lease and locks as they are: whoever is started at once goes on with them."""
+        self._over.set()
 
     async def run(self) -> None:
         """Work until stopped. Raises ApplyError where the kernel has no IPVS."""
@@ -175,6 +180,7 @@ class Router:
         while True:
             await self._take(await self._events.get())
             self._publish()
+            self.decided_s = boottime_s()
 
     async def _take(self, event: _Event) -> None:
         match event:

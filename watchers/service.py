@@ -24,11 +24,14 @@ from clusterd.settings import Settings
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
+from watchers.notifying import Notifier
 from watchers.releasing import released
 from watchers.router import Places, Router
 from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
+
+HUNG_S = 3.0  # a router that decides nothing for so long is not alive: it takes a tick ten times a second
 
 
 @click.command()
@@ -39,7 +42,8 @@ log = logging.getLogger("clusterd.router")
 def main(router: str | None, verbose: bool, release: bool) -> None:
     """Run this host as an LVS router of a clusterd cluster.
 
-    Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router.
+    Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router;
+    SIGHUP ends and leaves everything as it is, for a service that is started again at once.
     """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -96,6 +100,7 @@ async def _serve(read: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
+    loop.add_signal_handler(signal.SIGHUP, router.leave)
     log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
     tasks = Tasks()
     local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, count))
@@ -104,12 +109,24 @@ async def _serve(read: Settings) -> None:
         read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _untouched if dry_run else _looked)
     )
     tasks.supervise("the socket for plans", plans.run)
+    notifier = Notifier()
+    tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), lambda: _line(router)))
     try:
         await router.run()
     finally:
+        notifier.tell(STOPPING="1")
         await tasks.end()
         await store.close()
-    log.info("handed over")
+    log.info("ended")
+
+
+def _decides(router: Router) -> bool:
+    return boottime_s() < router.decided_s + HUNG_S
+
+
+def _line(router: Router) -> str:
+    sight = router.sight()
+    return sight.status.line() if sight else "waits for a configuration"
 
 
 def _in_memory() -> KernelWriter:

@@ -40,6 +40,12 @@ class Status:
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields | {"groups": {group: asdict(share) for group, share in self.groups.items()}}
 
+    def line(self) -> str:
+        """Return all of it in one line, for `systemctl status`."""
+        state = f"{self.role}, commit {self.applied}" + (f" of {self.head}" if self.head != self.applied else "")
+        wrong = self.problems or self.not_ready
+        return state + (f"; {wrong[0]}" if wrong else "") + (f" (and {len(wrong) - 1} more)" if wrong[1:] else "")
+
 
 def shares(states: Mapping[str, State], since: Callable[[str], str]) -> dict[str, Share]:
     """Return what a router is for each group, from the states of its elections and since when it has been that."""

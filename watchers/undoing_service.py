@@ -19,6 +19,7 @@ from clusterd.reports import encoded
 from clusterd.settings import Settings
 from clusterd.store.contract import Store
 from watchers import feeds
+from watchers.notifying import Notifier
 from watchers.problems import Problems
 from watchers.publisher import Publisher
 from watchers.tasks import Tasks
@@ -80,7 +81,11 @@ async def _serve(read: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     log.info("undoer %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    notifier, tasks = Notifier(), Tasks()
+    tasks.supervise("telling systemd", lambda: notifier.run(lambda: True, lambda: "looks for commits to undo"))
     try:
         await UndoingService(read.router, store, Keys(read.cluster)).run(over)
     finally:
+        notifier.tell(STOPPING="1")
+        await tasks.end()
         await store.close()

@@ -44,6 +44,15 @@ async def refused(store: EtcdStore, operation: Operation) -> bool:
     return False
 
 
+async def unreadable(store: EtcdStore, key: str) -> bool:
+    """Whether a user may not read a key."""
+    try:
+        await store.get(key)
+    except StoreError as error:
+        return "permission denied" in str(error)
+    return False
+
+
 @pytest.mark.parametrize(
     ("user", "mine"),
     [
@@ -77,13 +86,14 @@ async def test_each_user_writes_what_is_theirs_and_nothing_else(
     [
         ("bob", {KEYS.prefix}),
         ("alice", {KEYS.prefix, KEYS.secrets_prefix}),
-        ("router-r1", {KEYS.prefix, KEYS.secrets_prefix}),
+        ("router-r1", {KEYS.prefix}),
         ("undoer", {KEYS.prefix}),
         ("agent-rs1", set()),
     ],
 )
 async def test_each_user_reads_and_watches_what_is_theirs(closed: Guarded, user: str, readable: set[str]) -> None:
     store = closed.store(user)
+    assert (user in ("alice", "router-r1")) != await unreadable(store, KEYS.peer_key)
     for prefix in (KEYS.prefix, KEYS.secrets_prefix, "/clusterd/", "/"):
         if prefix in readable:
             assert (await store.snapshot(prefix)).entries
@@ -119,7 +129,7 @@ def test_only_root_sees_and_changes_the_accounts(closed: Guarded) -> None:
     assert "clusterd auth setup` would" not in shown.out
     told = closed.clusterd("auth", "show", "--json", **closed.variables("root")).json
     assert (told["enabled"], told["missing"]) == (True, [])
-    assert told["roles"]["clusterd-main-operator"]["users"] == ["alice"]
+    assert told["roles"]["clusterd-main-operator"]["users"] == ["alice", "clusterd-main-web"]
 
 
 def test_doing_the_setup_again_changes_nothing_and_follows_the_document(tmp_path: Path) -> None:
@@ -144,7 +154,7 @@ def test_passwords_are_in_files_that_only_their_owner_reads_and_nowhere_else(clo
     files = sorted(file for file in closed.passwords.iterdir() if file.name != "root")
     assert [file.name for file in files] == [
         *("alice", "bob", "clusterd-main-agent-rs1"),
-        *("clusterd-main-router-r1", "clusterd-main-router-r2", "clusterd-main-undoer"),
+        *("clusterd-main-router-r1", "clusterd-main-router-r2", "clusterd-main-undoer", "clusterd-main-web"),
     ]
     assert closed.passwords.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}

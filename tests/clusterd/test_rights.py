@@ -68,13 +68,15 @@ def test_each_role_writes_its_own_keys_and_no_others(key: str) -> None:
     assert not writes("viewer", key)
 
 
-def test_only_routers_operators_and_nobody_else_may_read_the_secrets() -> None:
-    readers = {
-        name
+@pytest.mark.parametrize(
+    ("secret", "readers"), [(KEYS.peer_key, {"operator", "router"}), (KEYS.console_user("alice"), {"operator"})]
+)
+def test_a_secret_is_read_by_those_alone_who_need_it(secret: str, readers: set[str]) -> None:
+    assert readers == {
+        name.removeprefix("clusterd-main-")
         for name, role in WANT.roles.items()
-        if any(KEYS.peer_key.startswith(each.key) for each in role.permissions)
+        if any(secret == each.key or (each.prefix and secret.startswith(each.key)) for each in role.permissions)
     }
-    assert readers == {"clusterd-main-operator", "clusterd-main-router"}
 
 
 def test_every_router_and_every_agent_has_a_user_of_its_own() -> None:
@@ -83,6 +85,7 @@ def test_every_router_and_every_agent_has_a_user_of_its_own() -> None:
         "clusterd-main-router-r2": {"clusterd-main-router"},
         "clusterd-main-agent-rs1": {"clusterd-main-agent-rs1"},
         "clusterd-main-undoer": {"clusterd-main-undoer"},
+        "clusterd-main-web": {"clusterd-main-operator"},
         "alice": {"clusterd-main-operator"},
     }
 
