@@ -1,6 +1,8 @@
 """The manual's cluster run by clusterd: the real services on the lab's nodes, and how to ask them things."""
 
 import json
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -41,10 +43,13 @@ _STARTING_S = 60.0
 
 
 class LabCluster:
-    """Two routers under clusterd, etcd, and web servers on the real servers."""
+    """Two routers under clusterd, etcd, and web servers on the real servers.
 
-    def __init__(self, network: Network, *, members: int = 1) -> None:
-        self.network = network
+    With `user` the routers run as that one, with the capabilities that the unit for systemd gives them; else as root.
+    """
+
+    def __init__(self, network: Network, *, members: int = 1, user: str = "") -> None:
+        self.network, self._user = network, user
         self.etcd = Etcd(network, members)
         self.routers: dict[str, Process] = {}
         self.webs: dict[str, Process] = {}
@@ -96,10 +101,22 @@ class LabCluster:
 
     def start_router(self, router: str, *program: str) -> Process:
         """Start the router service, or another program that does its work."""
-        command = (sys.executable, "-m", *(program or ("watchers", "router")))
+        command = (*self._as_user(router), sys.executable, "-m", *(program or ("watchers", "router")))
         process = self.network.spawn(router, *command, name=router, env=self.environment(router), cwd=ROOT)
         self.routers[router] = process
         return process
+
+    def _as_user(self, router: str) -> tuple[str, ...]:
+        """Return what runs a router's service as its unit does: as the user, with two capabilities for good."""
+        if not self._user:
+            return ()
+        who, own = pwd.getpwnam(self._user), self.network.directory / router
+        own.mkdir(exist_ok=True)
+        os.chown(own, who.pw_uid, who.pw_gid)
+        kept = "-all,+net_admin,+net_raw,+dac_read_search"  # the last one to reach this checkout, wherever it is
+        capabilities = [f"--{which}={kept}" for which in ("inh-caps", "ambient-caps", "bounding-set")]
+        become = (f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups", "--no-new-privs")
+        return ("setpriv", *become, *capabilities, "--")
 
     def start_web(self, server: str) -> None:
         """Start the web server of a real server."""

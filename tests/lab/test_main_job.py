@@ -1,6 +1,8 @@
 """The manual's five-node cluster, run by clusterd: from an edit to packets, and takeovers."""
 
 import json
+import os
+import signal
 import socket
 import time
 from collections import Counter
@@ -28,8 +30,8 @@ FOREIGN = "-A -t 9.9.9.9:99 -s rr\n-a -t 9.9.9.9:99 -r 192.168.1.3:99 -m -w 7\n"
 
 @pytest.fixture(scope="module")
 def cluster(network: Network) -> LabCluster:
-    """The cluster, with r1 active and everything in place."""
-    made = LabCluster(network)
+    """The cluster, with r1 active and everything in place. Its routers have the rights of their unit for systemd."""
+    made = LabCluster(network, user="nobody")
     network.serve_peer_address()
     made.start()
     return made
@@ -279,6 +281,33 @@ def test_a_router_that_is_stopped_hands_over(cluster: LabCluster, measure: Measu
     assert kernel(cluster, seen.old) == table(), "stopping must not touch the IPVS table"
     takeover.back(cluster, seen.old)
     assert cluster.active() == seen.new, "a router that comes back does not displace the holder"
+
+
+def test_a_service_that_is_restarted_goes_on_with_lock_addresses_and_table(
+    cluster: LabCluster, measure: Measure
+) -> None:
+    active = cluster.active()
+    token, table_before, log = (
+        cluster.status(active)["token"],
+        kernel(cluster, active),
+        cluster.routers[active].output(),
+    )
+
+    def restart() -> None:
+        began_s = time.monotonic()
+        os.kill(cluster.routers[active].popen.pid, signal.SIGHUP)
+        assert cluster.routers[active].popen.wait(10) == 0
+        again = cluster.start_router(active)
+        wait_for("it goes on with its lease", lambda: "from before the restart" in again.output()[len(log) :])
+        measure("restart of the active router's service, until it goes on", f"{time.monotonic() - began_s:.1f} s")
+        wait_for("all is well", cluster.settled)
+
+    seen = takeover.observed(cluster.network, restart)
+    assert cluster.status(active)["token"] == token, "the lock is the one of before"
+    assert seen.moves[len(ROUTERS) :] == (), "no address came or went"
+    assert kernel(cluster, active) == table_before
+    assert seen.polls.failures == 0
+    assert "the kernel" not in cluster.routers[active].output()[len(log) :]
 
 
 def test_a_hand_over_back_to_the_router_that_had_the_address_before_loses_no_request_either(
