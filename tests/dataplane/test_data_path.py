@@ -1,4 +1,4 @@
-"""Checks through the data path on a real kernel: one mark leads to one real server, and answers come back.
+"""Checks through the data path on a real kernel: what is wanted of IPVS leads to one real server, whose answers come.
 
 router 192.168.1.252 --- lan --- 192.168.1.1 real server, and fd00::252 --- fd00::1; the VIPs are 1.2.3.1, 2001:db8::1
 """
@@ -46,7 +46,7 @@ def _network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name, last in ((ROUTER, "252"), (REAL, "1")):
             up = ["link set lo up", "link set lan up"]
             ip([f"addr add 192.168.1.{last}/24 dev lan", f"addr add fd00::{last}/64 dev lan nodad", *up], name)
-        ip(["route add default via 192.168.1.250", "-6 route add default via fd00::250"], ROUTER)
+        ip(["route add default via 192.168.1.250", "route add default via fd00::250"], ROUTER)
         quiet = [f"net.ipv4.conf.all.{each}" for each in ("arp_ignore=1", "arp_announce=2", "rp_filter=0")]
         run(REAL, ("sysctl", "-qw", *quiet, "net.ipv4.conf.default.rp_filter=0"))
         spawn(REAL, ("busybox", "httpd", "-f", "-p", "80", "-h", str(folder)), log=folder / "log")
