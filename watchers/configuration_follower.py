@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from clusterd.configuration import Committed
 from clusterd.errors import ClusterdError, ConfigError
 from clusterd.keys import Keys
 from clusterd.store.contract import Store
+from clusterd.weights import Drains, drained
 from renderers import lvscf
 from watchers import last_good
 from watchers.acceptance import refusal
@@ -54,8 +56,13 @@ class ConfigurationFollower:
         if self.good and (seen.number, secret) == (self.good.number, self.good.secret):
             return None
         log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message")
-        self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret)
+        drains = drained(self._drains(seen.number), seen.cluster, time.time())
+        self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret, drains)
         return self.good
+
+    def _drains(self, number: int) -> Drains:
+        """Return since when servers were drained. Between commits that were not seen it may have begun anew."""
+        return self.good.drains if self.good and number <= self.good.number + 1 else {}
 
     async def _secret(self) -> bytes:
         """Return the key by which routers know each other; it is read once."""

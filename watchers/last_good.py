@@ -3,24 +3,29 @@
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterd.document import from_objects, objects
 from clusterd.errors import ConfigError
 from clusterd.model import Cluster
+from clusterd.weights import Drains
 
 log = logging.getLogger("clusterd.router")
 
 
 @dataclass(frozen=True, slots=True)
 class LastGood:
-    """A configuration that this router has accepted, with its commit's number and hash, and the peers' secret."""
+    """A configuration that this router has accepted, with its commit's number and hash, and the peers' secret.
+
+    `drains` says since when it drains which servers.
+    """
 
     number: int
     hash: str
     cluster: Cluster
     secret: bytes = b""
+    drains: Drains = field(default_factory=dict)
 
 
 def load(path: Path) -> LastGood | None:
@@ -28,7 +33,8 @@ def load(path: Path) -> LastGood | None:
     try:
         data = json.loads(path.read_text())
         cluster = from_objects(data["objects"])
-        return LastGood(int(data["number"]), str(data["hash"]), cluster, bytes.fromhex(data["secret"]))
+        drains = {str(name): float(since_s) for name, since_s in data.get("drains", {}).items()}
+        return LastGood(int(data["number"]), str(data["hash"]), cluster, bytes.fromhex(data["secret"]), drains)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigError) as error:
@@ -42,6 +48,7 @@ def save(path: Path, good: LastGood) -> None:
         "number": good.number,
         "hash": good.hash,
         "secret": good.secret.hex(),
+        "drains": dict(good.drains),
         "objects": objects(good.cluster),
     }
     write_atomically(path, json.dumps(data, indent=1) + "\n", 0o600)

@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from clusterd.clock import boottime_s
 from clusterd.model import Cluster, Virtual
-from clusterd.weights import Factor, Memory, Pool, Reading, Sighting, pool
+from clusterd.weights import Drains, Factor, Memory, Pool, Reading, Sighting, pool
 from watchers.opinions import Opinions, utc_s
 from watchers.prober_messages import Identity
+
+_NO_DRAINS: Drains = {}
 
 
 class Pools:
@@ -30,10 +33,11 @@ class Pools:
         self._agents: Mapping[str, Reading] = {}
         self._silences: dict[Identity, str] = {}
         self._connections: Mapping[Identity, int] = {}
+        self._drains: Drains = {}
 
-    def configure(self, cluster: Cluster) -> None:
+    def configure(self, cluster: Cluster, drains: Drains = _NO_DRAINS) -> None:
         """Follow this from now on: memories stay, by the names of virtual and real servers."""
-        self._cluster = cluster
+        self._cluster, self._drains = cluster, drains
         for kept in (self._memories, self._again_s, self.all, self.notable):
             for name in [name for name in kept if name not in cluster.virtuals]:
                 del kept[name]
@@ -103,7 +107,9 @@ class Pools:
         elif virtual.load.source != "none":
             reading = self._readings.get(identity)
         connections = self._connections.get(identity)
-        return Sighting(decision.up, decision.why, decision.forced, reading, silence, connections)
+        since_s = self._drains.get(f"{name}/{label}")
+        drained_s = None if since_s is None else since_s - time.time() + boottime_s()
+        return Sighting(decision.up, decision.why, decision.forced, reading, silence, connections, drained_s)
 
 
 def published(pool: Pool, now_s: float) -> dict[str, Any]:

@@ -326,7 +326,7 @@ class Router:
         wanted = targets(cluster, {} if self._followed else await self._trusted(cluster))
         await self._prober.watch(wanted)
         self._checked, self._followed = len(wanted), good
-        self._weighing.configure(cluster, self._prober.verdicts)
+        self._weighing.configure(cluster, self._prober.verdicts, good.drains)
         for group in self._elections.active & set(groups(cluster)):
             self._take_over(group)
         around = cluster.settings.reachability

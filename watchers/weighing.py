@@ -19,7 +19,7 @@ from clusterd.model import Cluster
 from clusterd.plane import Key, Scope
 from clusterd.reports import agent_reading, encoded
 from clusterd.store.contract import Store
-from clusterd.weights import Pool
+from clusterd.weights import Drains, Pool
 from watchers import feeds
 from watchers.load_link import LoadLink
 from watchers.load_messages import LoadReport, load_targets
@@ -74,11 +74,11 @@ class Weighing:
         tasks.supervise("the load reader", self._link.run)
         tasks.supervise("counting connections", self._count)
 
-    def configure(self, cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> None:
+    def configure(self, cluster: Cluster, verdicts: Mapping[Identity, Verdict], drains: Drains) -> None:
         """Follow this from now on. What is wanted of the kernel then is asked for when the time has come."""
         self._cluster = cluster
         self._opinions.configure(cluster, verdicts, boottime_s())
-        self._pools.configure(cluster)
+        self._pools.configure(cluster, drains)
         self._holders = self._holding()
         self._link.ask(load_targets(cluster))
         self._pools.look(boottime_s())

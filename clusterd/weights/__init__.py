@@ -8,7 +8,21 @@ on any clock that never goes back.
 """
 
 from clusterd.weights.controllers import Steering, piranha, smooth
+from clusterd.weights.drains import Drains, drained
 from clusterd.weights.pools import Memory, Pool, pool
 from clusterd.weights.values import Factor, Reading, Sighting, Standing
 
-__all__ = ["Factor", "Memory", "Pool", "Reading", "Sighting", "Standing", "Steering", "piranha", "pool", "smooth"]
+__all__ = [
+    "Drains",
+    "Factor",
+    "Memory",
+    "Pool",
+    "Reading",
+    "Sighting",
+    "Standing",
+    "Steering",
+    "drained",
+    "piranha",
+    "pool",
+    "smooth",
+]

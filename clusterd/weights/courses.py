@@ -47,7 +47,9 @@ def followed(before: Course | None, seen: Sighting, virtual: Virtual, drain: boo
     wish = seen.reading.drain if seen.reading and course.steering.fresh and not drain else ""
     if not (drain or wish):
         return course if course.drained_s is None else replace(course, drained_s=None, wish="", gone=False)
-    since_s = now_s if course.drained_s is None else course.drained_s
+    since_s = course.drained_s
+    if since_s is None:
+        since_s = now_s if seen.drained_s is None else min(seen.drained_s, now_s)
     gone = course.gone or _empty(seen.connections, virtual.drain_deadline_s, now_s - since_s)
     return replace(course, drained_s=since_s, wish=wish, gone=gone)
 

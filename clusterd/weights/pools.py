@@ -129,14 +129,24 @@ def _kept(
     before: Mapping[str, float], share: float, courses: Mapping[str, Course], seen: Mapping[str, Sighting], now_s: float
 ) -> dict[str, float]:
     """Return who stays although its check failed, and since when: of those that were ever up, the last ones to fail."""
-    could = {
-        label: course
-        for label, course in courses.items()
-        if course.good and course.drained_s is None and not seen.get(label, _UNSEEN).forced
-    }
+    could = _keepable(courses, seen)
     missing = math.ceil(share * len(could) - 1e-9) - sum(course.up is True for course in could.values())
     down = sorted((label for label in could if could[label].up is False), key=lambda label: -could[label].changed_s)
     return {label: before.get(label, now_s) for label in down[: max(0, missing)]}
+
+
+def _keepable(courses: Mapping[str, Course], seen: Mapping[str, Sighting]) -> dict[str, Course]:
+    """Return who counts for fail open: who was ever up. Where none was, and all are down, all do.
+
+    So it is with a router that starts in the middle of that: it does not know who was up before.
+    """
+    wanted = {
+        label: course
+        for label, course in courses.items()
+        if course.drained_s is None and not seen.get(label, _UNSEEN).forced
+    }
+    good = {label: course for label, course in wanted.items() if course.good}
+    return good or (wanted if all(course.up is False for course in wanted.values()) else {})
 
 
 def _told(

@@ -25,6 +25,7 @@ class Sighting:
 
     `forced` says that it is down because somebody wants that, not because of a check. `silence` says why there is no
     newer reading; `connections` are those it has at this router, None where that is not known.
+    `drained_s` is since when the document drains it, None where it does not, or where that is not known.
     """
 
     up: bool | None
@@ -33,6 +34,7 @@ class Sighting:
     reading: Reading | None = None
     silence: str = ""
     connections: int | None = None
+    drained_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def disk_with_room_for(size: int) -> Iterator[None]:
 @same_folder
 @given(cluster=clusters(), number=st.integers(1, 2**40), secret=st.binary(max_size=64))
 def test_what_is_saved_is_loaded(tmp_path: Path, cluster: Cluster, number: int, secret: bytes) -> None:
-    good = LastGood(number, "a" * 64, cluster, secret)
+    good = LastGood(number, "a" * 64, cluster, secret, {"web/rs1": number / 8})
     save(tmp_path / "good.json", good)
     assert load(tmp_path / "good.json") == good
 

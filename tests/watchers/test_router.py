@@ -332,6 +332,40 @@ async def test_a_restart_with_nothing_changed_writes_nothing_and_keeps_the_lock(
     assert len(rig.items(Address)) == 2
 
 
+async def test_a_restart_does_not_let_a_drained_server_begin_its_time_anew(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port).replace("weight: 2", "drain: true")
+    await rig.commit(text.replace("    servers:", "    drain_deadline_s: 3600\n    servers:"))
+    rig.start()
+    await rig.serving()
+    await until(rig.places.last_good.exists)
+    saved = json.loads(rig.places.last_good.read_text())
+    assert list(saved["drains"]) == ["web/rs1"]
+    await rig.crash()
+    rig.start()
+    await rig.told(lambda status: status.get("role") == "active" and status["since"] != "")
+    assert json.loads(rig.places.last_good.read_text())["drains"] == saved["drains"]
+    assert len(rig.items(Destination)) == 1
+    await rig.crash()
+    saved["drains"]["web/rs1"] -= 3600
+    rig.places.last_good.write_text(json.dumps(saved))
+    rig.start()
+    await until(lambda: not rig.items(Destination))
+
+
+async def test_a_router_that_starts_while_all_checks_fail_keeps_a_share_of_the_servers(rig: Rig) -> None:
+    rig.web.close()
+    await rig.web.wait_closed()
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    rig.start()
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [2])
+    entry = None
+    async with asyncio.timeout(10):
+        while entry is None:
+            entry = await rig.store.get(KEYS.weights("web", "r1"))
+            await asyncio.sleep(0.02)
+    assert json.loads(entry.value)["alarms"] == ["fail open: rs1 stay in the pool although their checks fail"]
+
+
 async def test_a_router_starts_from_its_file_while_the_store_is_away(rig: Rig) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
     rig.start()

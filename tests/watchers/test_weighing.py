@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from clusterd.plane import Key, Scope
 from clusterd.reports import encoded
 from clusterd.store.contract import Delete, Put
 from clusterd.store.memory import MemoryStore
-from clusterd.weights import Reading
+from clusterd.weights import Drains, Reading
 from tests.watchers.test_router import until
 from watchers import weighing
 from watchers.load_messages import LoadReport
@@ -56,9 +57,9 @@ class Rig:
     async def _count(self, _: Scope) -> Mapping[Key, Counters]:
         return self.counters
 
-    def begin(self, wanted: Cluster) -> None:
+    def begin(self, wanted: Cluster, drains: Drains | None = None) -> None:
         verdicts = {("web", label): Verdict(True, 0, "asked") for label in wanted.virtuals["web"].servers}
-        self.weighing.configure(wanted, verdicts)
+        self.weighing.configure(wanted, verdicts, drains or {})
         self.weighing.run(self.tasks)
 
     async def put(self, key: str, **value: Any) -> None:
@@ -166,6 +167,17 @@ async def test_a_drained_server_leaves_when_the_kernel_counts_no_connection(
     await until(lambda: rig.weights["rs1"] is None)
 
 
+async def test_a_service_that_starts_again_does_not_wait_anew_for_a_drained_server(rig: Rig) -> None:
+    servers = {"rs1": {"address": "10.0.0.1", "drain": True}, "rs2": {"address": "10.0.0.2"}}
+    wanted = cluster(servers=servers, drain_deadline_s=600)
+    rig.begin(wanted, {"web/rs1": time.time() - 590})
+    assert rig.weights["rs1"] == 0
+    again = Rig()
+    again.begin(wanted, {"web/rs1": time.time() - 600})
+    assert again.weights["rs1"] is None
+    await again.tasks.end()
+
+
 async def test_time_alone_moves_a_slow_start(rig: Rig) -> None:
     rig.begin(cluster(slow_start={"duration_s": 0.5}))
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "refused"))
@@ -182,6 +194,6 @@ async def test_time_alone_moves_a_slow_start(rig: Rig) -> None:
 
 async def test_a_virtual_server_that_goes_is_forgotten(rig: Rig) -> None:
     rig.begin(cluster(load={"source": "agent"}))
-    rig.weighing.configure(Cluster(), {})
+    rig.weighing.configure(Cluster(), {}, {})
     assert (rig.weighing.pools, rig.weighing.keys()) == ({}, {})
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "late"))

@@ -57,9 +57,20 @@ def test_a_share_of_0_takes_all_out_and_a_share_of_1_none() -> None:
 
 def test_a_server_that_never_was_up_is_not_put_in_by_fail_open() -> None:
     story = Story(virtual(2))
-    assert story.at(0, rs1=False, rs2=False) == {"rs1": None, "rs2": None}
-    assert story.at(1, rs1=True) == {"rs1": 2, "rs2": None}
-    assert story.at(2, rs1=False) == {"rs1": 2, "rs2": None}
+    assert story.at(0, rs1=True, rs2=False) == {"rs1": 2, "rs2": None}
+    assert story.at(1, rs1=False) == {"rs1": 2, "rs2": None}
+
+
+def test_where_no_server_was_ever_up_and_all_are_down_fail_open_keeps_its_share_of_them() -> None:
+    story = Story(virtual())
+    unknown = dict.fromkeys(("rs2", "rs3", "rs4"), Sighting(None))
+    assert story.at(0, rs1=False, **unknown) == dict.fromkeys(story.about.servers), "the others may yet be up"
+    assert story.at(1, rs2=False, rs3=False, rs4=False) == {"rs1": None, "rs2": 1, "rs3": 1, "rs4": None}
+    assert story.pool.alarms == ("fail open: rs2, rs3 stay in the pool although their checks fail",)
+    assert story.at(2, rs4=True) == {"rs1": None, "rs2": None, "rs3": None, "rs4": 1}
+    for none in (virtual(fail_open=0), virtual(sorry_server=SORRY)):
+        story = Story(none)
+        assert set(story.at(0, **dict.fromkeys(none.servers, False)).values()) == {None}
 
 
 def test_fail_open_is_about_checks_and_keeps_neither_forced_nor_drained_servers() -> None:
@@ -168,6 +179,18 @@ def test_a_drained_server_leaves_at_the_deadline_and_returns_after_the_drain() -
     assert story.at(60)["rs1"] is None
     story.about = virtual(2, drain_deadline_s=60)
     assert story.at(61)["rs1"] == 2
+
+
+def test_the_deadline_counts_from_the_moment_that_is_known_and_never_from_one_to_come() -> None:
+    story = drained(60)
+    assert story.at(0, rs1=Sighting(up=True, drained_s=-59))["rs1"] == 0
+    assert story.at(1, rs1=Sighting(up=True, drained_s=-59))["rs1"] is None
+    early = drained(60)
+    assert early.at(0, rs1=Sighting(up=True, drained_s=50))["rs1"] == 0
+    assert early.at(59, rs1=Sighting(up=True, drained_s=50))["rs1"] == 0
+    assert early.at(60, rs1=Sighting(up=True, drained_s=50))["rs1"] is None
+    back = Story(virtual(2, drain_deadline_s=60))
+    assert back.at(0, rs1=Sighting(up=True, drained_s=-99))["rs1"] == 2
 
 
 def test_a_server_can_ask_itself_to_be_drained() -> None:
