@@ -16,13 +16,14 @@ from typing import Any
 
 from clusterd.lvscf import masquerades
 from clusterd.lvscf.grammar import SCHEDULERS
-from clusterd.lvscf.mapping import LOAD_SOURCES, PORT, PRIORITIES
+from clusterd.lvscf.mapping import LOAD_SOURCES, NANNY, PORT, PRIORITIES
 from clusterd.model import (
     Check,
     Cluster,
     ExecCheck,
     Host,
     HttpCheck,
+    Load,
     Router,
     SendExpectCheck,
     Settings,
@@ -156,8 +157,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
     if scheduler not in SCHEDULERS:
         notes.add(part, "scheduler", f"lvs.cf does not know {scheduler}, wlc stands in")
         scheduler = "wlc"
-    if virtual.load.source not in _MONITORS:
-        notes.add(part, "load/source", f"lvs.cf does not know {virtual.load.source}: no load is read")
+    _load(virtual, part, notes)
     notes.unsaid(part, virtual, _UNSAID, "cannot be said in lvs.cf")
     if virtual.forwarding not in (None, cluster.settings.forwarding):
         notes.add(part, "forwarding", f"lvs.cf has one way for all, {virtual.forwarding} is not said")
@@ -182,6 +182,18 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
             if _sayable(server.address, part, f"servers/{label}", notes)
         ],
     }
+
+
+def _load(virtual: Virtual, part: str, notes: Notes) -> None:
+    load = virtual.load
+    if load.source not in _MONITORS:
+        notes.add(part, "load/source", f"lvs.cf does not know {load.source}: no load is read")
+    elif load.source != "none":
+        said = Load.model_validate({"source": load.source, **NANNY})
+        for key in Load.model_fields:
+            if getattr(load, key) != getattr(said, key):
+                value = getattr(load, key)
+                notes.add(part, f"load/{key}", f"{value} is not said: in lvs.cf it is nanny's {getattr(said, key)}")
 
 
 def _sayable(address: Host | None, part: str, rest: str, notes: Notes) -> Host | None:

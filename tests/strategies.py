@@ -373,6 +373,12 @@ def _lead(draw: st.DrawFn, data: dict[str, Any]) -> None:
 _UNSAID = ("slow_start", "drain_deadline_s", "quorum", "hysteresis", "fail_open", "verdicts", "down_quorum")
 
 
+def _nannys(load: Load) -> Load:
+    if load.source in ("none", "agent", "http"):
+        return Load()
+    return Load(source=load.source, controller="piranha", interval_s=20)
+
+
 def _sayable(virtual: Virtual) -> Virtual:
     servers = {
         name: each.model_copy(
@@ -401,7 +407,7 @@ def _sayable(virtual: Virtual) -> Virtual:
             "tunnel": None,
             "persistence": kept,
             "scheduler": virtual.scheduler if known else "rr",
-            "load": Load(source="none" if virtual.load.source in ("agent", "http") else virtual.load.source),
+            "load": _nannys(virtual.load),
             **{name: Virtual.model_fields[name].default for name in _UNSAID},
             "servers": servers,
         }

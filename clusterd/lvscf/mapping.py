@@ -16,6 +16,7 @@ PORT, CHECK_S, REENTRY_S = 80, 10, 180
 SYNC_INTERFACE = "eth0"
 SHORTEST_DEADTIME_S = 2  # etcd's floor for a lease
 LOAD_SOURCES = {"uptime": "ssh", "rup": "rup", "ruptime": "ruptime", "none": "none"}
+NANNY = {"controller": "piranha", "interval_s": 20}  # how Piranha's nanny makes weights of load, and how often
 PROBE = {"send": r"GET / HTTP/1.0\r\n\r\n", "expect": "HTTP"}  # what Piranha sends on port 80 when nothing is given
 
 
@@ -209,7 +210,7 @@ def _program(made: Draft, block: Block, texts: dict[str, str]) -> dict[str, Any]
 def _load(made: Draft, root: Block, block: Block, at: Path) -> None:
     source = block.sound("load_monitor")
     if source:
-        made.put((*at, "load"), {"source": LOAD_SOURCES[source]})
+        made.put((*at, "load"), {"source": LOAD_SOURCES[source], **(NANNY if source != "none" else {})})
     if source == "uptime" and "rsh_command" not in root.given:
         line = block.given["load_monitor"].line
         made.warn(line, block.where("load_monitor"), "load is read by ssh, not by rsh")

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from clusterd import lvscf
-from clusterd.model import Sync
+from clusterd.model import Load, Sync
 from tests.clusterd.lvscf_files import in_virtual, rs1, warned, web, wrong
 
 # Routers, heartbeat, gateway
@@ -171,7 +171,9 @@ def test_a_sorry_server_and_quiescence_are_carried_over() -> None:
 
 
 def test_timeout_is_the_interval_and_the_time_of_a_check_and_one_result_decides() -> None:
-    assert web("timeout = 7", "reentry = 0").check.model_dump(exclude_none=True, exclude={"jitter", "initial"}) == {
+    assert web("timeout = 7", "reentry = 0").check.model_dump(
+        exclude_none=True, exclude={"jitter", "initial", "data_path"}
+    ) == {
         "type": "tcp",
         "interval_s": 7,
         "timeout_s": 7,
@@ -236,7 +238,11 @@ def test_a_program_that_needs_a_shell_is_not_carried_over() -> None:
     ("word", "source"), [("rup", "rup"), ("ruptime", "ruptime"), ("none", "none"), ("uptime", "ssh")]
 )
 def test_the_load_monitor_is_the_source_of_load(word: str, source: str) -> None:
-    assert web(f"load_monitor = {word}").load.source == source
+    load = web(f"load_monitor = {word}").load
+    assert load.source == source
+    if source != "none":
+        assert (load.controller, load.interval_s) == ("piranha", 20)
+        assert load == Load(source=load.source, controller="piranha", interval_s=20)
 
 
 def test_load_by_rsh_becomes_load_by_ssh_and_that_is_told() -> None:

@@ -133,6 +133,9 @@ def test_a_third_router_is_left_out_and_told() -> None:
     [
         ({"scheduler": "mh"}, "virtuals/web/scheduler"),
         ({"load": {"source": "agent"}}, "virtuals/web/load/source"),
+        ({"load": {"source": "ssh", "interval_s": 20}}, "virtuals/web/load/controller"),
+        ({"load": {"source": "rup", "controller": "piranha"}}, "virtuals/web/load/interval_s"),
+        ({"check": WEB["check"] | {"data_path": True}}, "virtuals/web/check/data_path"),  # type: ignore[operator] # a dict
         ({"forwarding": "direct"}, "virtuals/web/forwarding"),
         ({"servers": {"a": {"address": "10.0.0.1", "forwarding": "tunnel"}}}, "virtuals/web/servers/a/forwarding"),
         ({"servers": {"a": {"address": "10.0.0.1", "drain": True}}}, "virtuals/web/servers/a/drain"),
