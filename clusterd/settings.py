@@ -32,7 +32,7 @@ def _split(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of every program of clusterd; the last five are for the services on a router."""
+    """The settings of every program of clusterd; from `router` on they are for the services."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +56,12 @@ class Settings(BaseModel):
     lvs_cf: Path = Field(
         default_factory=lambda given: given["state_dir"] / "lvs.cf", description="where lvs.cf is written"
     )
+    metrics: str = Field("", description="where Prometheus may ask, as address:port; nowhere without it")
+    metrics_cert: Path | None = Field(None, description="the certificate for that, which makes it TLS")
+    metrics_key: Path | None = Field(None, description="that certificate's key")
+    metrics_client_ca: Path | None = Field(None, description="whose certificates those who ask must have")
+    metrics_series: int = Field(10_000, ge=0, description="how many series virtual and real servers may have")
+    log_format: Literal["auto", "text", "json", "journal"] = Field("auto", description="how services write their log")
 
     @property
     def socket(self) -> Path:

@@ -57,6 +57,7 @@ PURE = tuple(
         "ipvsadm",
         "reports",
         "counters",
+        "metrics",
         "overview",
         "handing_over",
         "explanation",
@@ -84,8 +85,9 @@ ONE_DOOR = {
     "dns": ("clusterd.checks.dns",),
     "argon2": ("clusterd.console_users",),
     "click": ("clusterd.commands", "watchers"),
+    "prometheus_client": ("watchers.metrics",),
     "rich": ("clusterd.commands.tables",),
-    "cryptography": ("clusterd.commands.author", "clusterd.checks.tls"),
+    "cryptography": ("clusterd.commands.author", "clusterd.checks.tls", "watchers.certificates"),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts
     "clusterd": ("clusterd.commands", "renderers", "watchers"),

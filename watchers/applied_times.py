@@ -8,8 +8,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from clusterd.clock import boottime_s
 from clusterd.history import utc
 from clusterd.keys import Keys
+from clusterd.metrics.figures import STAGES
+from clusterd.metrics.histogram import LONG_S, Histogram
 from clusterd.reports import applied_report, encoded
 from clusterd.store.contract import Put, Store
 from watchers.telling import telling
@@ -25,6 +28,8 @@ class _Times:
     applied: str = ""
     told: str = ""  # what of it is in the store
     lease_id: int = 0
+    seen_s: float = 0.0
+    committed: str = ""  # by the clock of who made it; "" where its way here is nothing to measure
 
 
 class AppliedTimes:
@@ -34,20 +39,31 @@ class AppliedTimes:
         self._store, self._keys, self._me = store, keys, me
         self._times: dict[int, _Times] = {}
         self._changed = asyncio.Event()
+        self.took = Histogram(LONG_S)
+        self.stages = {stage: Histogram(LONG_S) for stage in STAGES}
 
-    def seen(self, number: int) -> None:
-        """Say that a commit was seen, and is to be followed."""
-        self._times.setdefault(number, _Times(_now()))
+    def seen(self, number: int, committed: str = "") -> None:
+        """Say that a commit was seen, and is to be followed. `committed` is when it was made, if that was just now."""
+        self._times.setdefault(number, _Times(_now(), seen_s=boottime_s(), committed=committed))
         for old in sorted(self._times)[:-_MOST]:
             del self._times[old]
         self._changed.set()
 
-    def done(self, number: int) -> None:
-        """Say that the kernel is as a commit wants it. What came before it was overtaken."""
+    def done(self, number: int, planned_s: float) -> None:
+        """Say that the kernel is as a commit wants it, by a plan of that moment. What came before it was overtaken."""
         times = self._times.get(number)
         if times is not None and not times.applied:
             times.applied = _now()
             self._changed.set()
+            if times.committed:
+                self._measure(times, planned_s, boottime_s())
+
+    def _measure(self, times: _Times, planned_s: float, now_s: float) -> None:
+        committed, seen = map(datetime.fromisoformat, (times.committed, times.seen))
+        until_seen_s = max(0.0, (seen - committed).total_seconds())
+        for stage, took_s in zip(STAGES, (until_seen_s, planned_s - times.seen_s, now_s - planned_s), strict=True):
+            self.stages[stage].add(took_s)
+        self.took.add(until_seen_s + now_s - times.seen_s)
 
     async def run(self) -> None:
         """Tell it, for ever."""

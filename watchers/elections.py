@@ -27,6 +27,7 @@ from watchers.events import Events
 from watchers.feeds import Locks
 from watchers.holding import Taken
 from watchers.last_good import write_atomically
+from watchers.margin import Margin
 from watchers.peers import Peers
 from watchers.takeovers import Takeovers
 from watchers.tasks import Tasks
@@ -89,8 +90,8 @@ class Elections:
         self._writing = asyncio.Lock()
         self._beat = Cluster().settings.heartbeat
         self._peers = Peers(me, lambda group, event: put(About(group, event)))
-        takeovers = Takeovers(me, store, keys, events)
-        self._deeds = Deeds(me, store, keys, self._peers, takeovers, lambda group, event: put(About(group, event)))
+        self.takeovers, self.margin = Takeovers(me, store, keys, events), Margin()
+        self._deeds = Deeds(me, store, keys, self._peers, self.takeovers, lambda group, event: put(About(group, event)))
 
     # --- what others ask ------------------------------------------------------------------------------------------
 
@@ -235,6 +236,8 @@ class Elections:
                 if group in self._states:
                     self._step(group, inner)
             case _:
+                if isinstance(event, election.LeaseSeen):
+                    self.margin.note(self.own.lease_until_s, boottime_s())
                 for group in tuple(self._states):
                     self._step(group, event)
 

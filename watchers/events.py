@@ -6,7 +6,7 @@ While etcd is away events wait in memory, the last of many; how many were lost i
 import asyncio
 import logging
 import secrets
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from watchers.telling import telling
 log = logging.getLogger("clusterd.router")
 
 KEPT_S = 7 * 86400
+KINDS = ("takeover", "drift", "claim", "disagreement", "network fault")
 LEASE_S = KEPT_S + 86400  # a lease takes the events of one day
 MOST_WAITING = 200
 AT_ONCE = 50
@@ -36,10 +37,12 @@ class Events:
         self._lost = 0
         self._lease_id, self._lease_until_s = 0, 0.0
         self._more = asyncio.Event()
+        self.recorded = Counter(dict.fromkeys(KINDS, 0))
 
     def record(self, kind: str, text: str, **fields: Any) -> None:
         """Remember that something happened now. `text` is a sentence for people, `fields` are JSON's types."""
         log.info("%s: %s", kind, text)
+        self.recorded[kind] += 1
         now = utc(datetime.now(UTC))
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()

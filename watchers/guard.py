@@ -44,6 +44,7 @@ class Guard:
     announce: Callable[[tuple[Address, ...]], None]
     record: Callable[[str, str], None]
     problems: Problems
+    repairs: int = 0
     _restraints: dict[AddressKey, Restraint] = field(default_factory=dict)
     _due_s: dict[AddressKey, float] = field(default_factory=dict)
     _removed: set[AddressKey] = field(default_factory=set)
@@ -76,6 +77,7 @@ class Guard:
                 self._restraints[key].done(now_s)
             held = [address for address in self.holding() if address.key in due]
             if gone := tuple(address for address in held if address.key in self._removed):
+                self.repairs += len(gone)
                 self.put_back(gone)
             if there := tuple(address for address in held if address.key not in self._removed):
                 self.announce(there)

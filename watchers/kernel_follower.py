@@ -67,6 +67,7 @@ class KernelFollower:
 
     applied_number: int = 0  # the commit that the kernel was last seen to be
     converged: bool = False
+    planned: tuple[int, float] = (0, 0.0)  # the last commit for which there was a plan, and since when
     sync_since_s: float | None = None  # since when connections of others are taken in
     _scope: Scope = field(default_factory=Scope)  # what was ours stays so until it was seen to be gone
     _changed: bool = False
@@ -81,6 +82,7 @@ class KernelFollower:
     _wish: Wanted | None = None  # what was wanted last: to look again costs less than to think again
     _reached: Plane | None = None  # what the kernel was last seen to be as wanted
     _hosts: tuple[HostAddress, ...] = ()
+    _repairs: int = 0
     _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,11 @@ class KernelFollower:
         """Hear of claims to the held addresses, and what these hosts say."""
         self._hosts = hosts
         self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held()), hosts))
+
+    @property
+    def repairs(self) -> int:
+        """How many operations there were because others had changed something."""
+        return self._repairs + self._guard.repairs
 
     @property
     def carrying(self) -> bool:
@@ -194,6 +201,8 @@ class KernelFollower:
         finally:
             self._converging = False
         if result:
+            if wanted.number != self.planned[0]:
+                self.planned = (wanted.number, result.planned_s)
             self._tell(result.done, drifted=look and wanted.plane == self._reached)
         self.converged = result is not None and result.converged
         if result is not None:
@@ -213,6 +222,7 @@ class KernelFollower:
         for operation in done:
             log.info("%s", operation)
         if done and drifted:
+            self._repairs += len(done)
             more = f" and {len(done) - MOST_TOLD} more" if len(done) > MOST_TOLD else ""
             self.record("drift", f"changed by others, repaired: {', '.join(map(str, done[:MOST_TOLD]))}{more}")
 

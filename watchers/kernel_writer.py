@@ -11,6 +11,7 @@ from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
+from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.dataplane.contract import DataPlane
 from clusterd.errors import ApplyError
@@ -42,6 +43,7 @@ class Convergence:
     failures: tuple[Failure, ...]
     left: tuple[Operation, ...]
     actual: Plane
+    planned_s: float
 
     @property
     def converged(self) -> bool:
@@ -87,6 +89,8 @@ class KernelWriter:
         self._plane: DataPlane | None = None
         self._known: tuple[Scope, Plane] | None = None
         self._settled: tuple[Plane | None, Plane] = (None, {})  # what was wanted and found when nothing was to be done
+        self.operations = self.failed = 0  # since the start
+        self.counted: tuple[float, Mapping[Key, Counters]] | None = None  # when, and what
 
     async def open(self) -> None:
         """Open the data plane. Raises ApplyError where there is none."""
@@ -118,11 +122,13 @@ class KernelWriter:
         return actual
 
     async def count(self, scope: Scope) -> Mapping[Key, Counters]:
-        """Return what IPVS counted of what is ours; nothing, where that cannot be read."""
+        """Return what IPVS counted of what is ours, and keep it; nothing, where that cannot be read."""
         try:
-            return await asyncio.to_thread(self._counters, scope)
+            found = await asyncio.to_thread(self._counters, scope)
         except (ApplyError, OSError):
             return {}
+        self.counted = (boottime_s(), found)
+        return found
 
     async def converge(self, wanted: Plane, scope: Scope, deadlines: Deadlines, look: bool) -> Convergence:
         """Make the kernel what is wanted within the scope. Raises ApplyError.
@@ -133,11 +139,11 @@ class KernelWriter:
         fresh = known is not None and known[0] == scope and not look
         actual = known[1] if known and fresh else await self.read(scope)
         if wanted is self._settled[0] and actual == self._settled[1]:
-            return Convergence((), (), (), actual)
-        operations = plan(actual, wanted)
+            return Convergence((), (), (), actual, boottime_s())
+        operations, planned_s = plan(actual, wanted), boottime_s()
         if not operations:
             self._settled = (wanted, actual)
-            return Convergence((), (), (), actual)
+            return Convergence((), (), (), actual, planned_s)
         self._known = None
         await self._keep_settings(operations, actual)
         failures: list[Failure] = []
@@ -146,7 +152,7 @@ class KernelWriter:
                 one_group = tuple(run)
                 failures += await self._apply(one_group, partial(deadlines.of, one_group[0]))
         actual = await self.read(scope)
-        return Convergence(operations, tuple(failures), plan(actual, wanted), actual)
+        return Convergence(operations, tuple(failures), plan(actual, wanted), actual, planned_s)
 
     async def _keep_settings(self, operations: Sequence[Operation], actual: Plane) -> None:
         before = [actual.get(operation.item.key) for operation in operations]
@@ -155,7 +161,9 @@ class KernelWriter:
             await self._run(partial(self._keep, changing))
 
     async def _apply(self, operations: Sequence[Operation], until_s: Callable[[], float]) -> tuple[Failure, ...]:
-        return await self._run(lambda: self._opened.apply(operations, until_s()))
+        failures = await self._run(lambda: self._opened.apply(operations, until_s()))
+        self.operations, self.failed = self.operations + len(operations), self.failed + len(failures)
+        return failures
 
     async def write(self, operations: Sequence[Operation], until_s: Callable[[], float]) -> tuple[Failure, ...]:
         """Carry out a few operations at once, between the slices of a longer work. Raises ApplyError."""

@@ -5,6 +5,7 @@ else is wanted of the kernel now. Nothing here waits.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ class Pools:
         self.notable: dict[
             str, Pool
         ] = {}  # those of all of which there is more to tell than configuration and verdicts
+        self.could_not_depool = Counter[str]()  # by virtual server: servers that had to stay although they are down
         self._readings: dict[Identity, Reading] = {}
         self._agents: Mapping[str, Reading] = {}
         self._silences: dict[Identity, str] = {}
@@ -38,9 +40,9 @@ class Pools:
     def configure(self, cluster: Cluster, drains: Drains = _NO_DRAINS) -> None:
         """Follow this from now on: memories stay, by the names of virtual and real servers."""
         self._cluster, self._drains = cluster, drains
-        for kept in (self._memories, self._again_s, self.all, self.notable):
-            for name in [name for name in kept if name not in cluster.virtuals]:
-                del kept[name]
+        for known in (self._memories, self._again_s, self.all, self.notable, self.could_not_depool):
+            for name in [name for name in known if name not in cluster.virtuals]:
+                del known[name]
         self.touch(cluster.virtuals)
 
     def touch(self, names: Iterable[str]) -> None:
@@ -80,14 +82,21 @@ class Pools:
             if course.drained_s is not None and not course.gone
         }
 
+    def kept(self) -> dict[str, int]:
+        """Return how many servers of which virtual server stay although they are down."""
+        return {name: len(memory.kept) for name, memory in self._memories.items() if memory.kept}
+
     def look(self, now_s: float, most: int | None = None) -> bool:
         """Work out what may have changed by now, of so many virtual servers, and return whether it did."""
         changed = False
         for name in [name for name, again_s in self._again_s.items() if again_s <= now_s][:most]:
             virtual = self._cluster.virtuals[name]
             seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
-            memory, found, self._again_s[name] = pool(self._memories.get(name, Memory()), virtual, seen, now_s)
+            before = self._memories.get(name, Memory())
+            memory, found, self._again_s[name] = pool(before, virtual, seen, now_s)
             self._memories[name] = memory
+            if memory.kept:
+                self.could_not_depool[name] += len(memory.kept.keys() - before.kept.keys())
             changed = changed or found != self.all.get(name)
             self.all[name] = found
             self.notable.pop(name, None)

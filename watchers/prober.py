@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -24,11 +25,12 @@ from pydantic import ValidationError
 
 from clusterd.checks.dialogue import Through
 from clusterd.health import Observation, Record, Verdict, begun, step
+from clusterd.metrics.histogram import SHORT_S, Histogram
 from clusterd.model import Check
 from clusterd.probing.engine import MOST_OPEN, Attempt, Engine
 from clusterd.timetable import next_place_s, next_start_s, phase_s
 from watchers.lateness import Lateness
-from watchers.prober_messages import Assignment, Identity, Report, Target
+from watchers.prober_messages import Assignment, Identity, Report, Tally, Target
 from watchers.schedule import Entry, Schedule
 
 KERNEL_S = 1.0  # before a new server is checked through IPVS: what leads there is made meanwhile
@@ -38,6 +40,7 @@ HANG_S = 10.0  # a regular expression can hold this process up for ever
 RESERVED_FILES = 512  # descriptors for everything that is not a check's socket: programs, the log, libraries
 LATE_S = 0.2  # checks that begin later than that, one in a hundred, are worth a line in the log
 LOOKED_AT_S = 60.0
+TALLY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,8 @@ class Prober:
         self._time_s = asyncio.get_running_loop().time
         self.watches: dict[Identity, Watch] = {}
         self.lateness = Lateness()
-        self._schedule = Schedule(lambda late_s: self.lateness.add(late_s))
+        self._results, self._late = Counter[tuple[str, str]](), Histogram(SHORT_S)
+        self._schedule = Schedule(self._began)
 
     def assign(self, targets: Iterable[Target]) -> None:
         """Check these targets from now on, and no others.
@@ -140,11 +144,25 @@ class Prober:
         """Take in what a check found out that was to begin at `started_s`, and plan the next."""
         target, before, now_s = watch.target, watch.record, self._time_s()
         watch.record = step(before, found, target.check, now_s)
+        result = ("passed" if found.ok else "failed") if found.conclusive else "inconclusive"
+        self._results[target.check.type, result] += 1
         if not found.conclusive:
             log.warning("%s/%s was not checked: %s", target.virtual, target.server, found.detail)
         if watch.record.verdict is not before.verdict:
             self._tell(watch)
         self._plan(watch, next_start_s(watch.record, target.check, watch.phase_s, started_s, now_s))
+
+    def tally(self) -> Tally:
+        """Return what was counted since this was asked last."""
+        results: dict[str, dict[str, int]] = {}
+        for (kind, result), count in self._results.items():
+            results.setdefault(kind, {})[result] = count
+        late, self._late, self._results = self._late, Histogram(SHORT_S), Counter()
+        return Tally(results=results, late=tuple(late.counts), late_sum_s=late.sum)
+
+    def _began(self, late_s: float) -> None:
+        self.lateness.add(late_s)
+        self._late.add(late_s)
 
     def _tell(self, watch: Watch) -> None:
         target, verdict = watch.target, watch.record.verdict
@@ -166,8 +184,13 @@ async def _serve() -> None:
     alive = asyncio.create_task(_stay_alive())
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     engine = Engine(min(MOST_OPEN, max(files - RESERVED_FILES, files // 2)))
-    prober = Prober(lambda report: out.write(report.model_dump_json().encode() + b"\n"), engine)
+
+    def tell(message: Report | Tally) -> None:
+        out.write(message.model_dump_json().encode() + b"\n")
+
+    prober = Prober(tell, engine)
     looking = asyncio.create_task(_look_at_lateness(prober))
+    telling = asyncio.create_task(_tell_tallies(prober, tell))
     while not lines.at_eof():
         try:
             line = await lines.readline()
@@ -179,8 +202,15 @@ async def _serve() -> None:
             log.error("an assignment was too long, the last one still holds: %s", error)
     alive.cancel()
     looking.cancel()
+    telling.cancel()
     engine.close()
     await engine.ended()
+
+
+async def _tell_tallies(prober: Prober, tell: Callable[[Tally], None]) -> None:
+    while True:
+        await asyncio.sleep(TALLY_S)
+        tell(prober.tally())
 
 
 async def _look_at_lateness(prober: Prober) -> None:

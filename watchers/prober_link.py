@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 
 from clusterd.health import Verdict
 from watchers.ending import ended
-from watchers.prober_messages import Assignment, Identity, Report, Target
+from watchers.prober_messages import FROM_PROBER, Assignment, Identity, Report, Target
+from watchers.tallies import Tallies
 from watchers.unprivileged import unprivileged
 
 FIRST_BACKOFF_S = 0.2
@@ -43,6 +44,7 @@ class ProberLink:
         self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._process: Process | None = None
+        self.tallies = Tallies()
 
     @property
     def pid(self) -> int | None:
@@ -102,6 +104,7 @@ class ProberLink:
         self._process = process = await asyncio.create_subprocess_exec(
             *unprivileged(self._command, NEEDED), stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES
         )
+        self.tallies.starts += 1
         self._changed.set()
         telling = asyncio.create_task(self._tell(process))
         try:
@@ -130,12 +133,14 @@ class ProberLink:
         while not process.stdout.at_eof():
             try:
                 line = await process.stdout.readline()
-                report = Report.model_validate_json(line) if line else None
+                message = FROM_PROBER.validate_json(line) if line else None
             except ValueError as error:  # a ValidationError is one, a line too long another
                 log.error("a report was not understood: %s", error)
                 continue
-            if report is not None:
-                self.learn(report)
+            if isinstance(message, Report):
+                self.learn(message)
+            elif message is not None:
+                self.tallies.add(message)
 
     def learn(self, report: Report) -> None:
         """Keep a verdict, and deliver it; one on a target that left, or left and came again, is old."""

@@ -2,12 +2,15 @@
 
     router → prober   Assignment   the complete list of targets, sent whole whenever it changes
     prober → router   Report       one verdict: the first of a target, and each that differs from the one before
+                      Tally        every 5 s: what was counted since the last one
 
 Times on the line are wall-clock seconds (UTC), since the two processes and their successors share no other clock.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from clusterd.desired import destination_key
 from clusterd.health import Verdict
@@ -66,6 +69,20 @@ class Report(Value):
     def identity(self) -> Identity:
         """Return whose verdict it is."""
         return self.virtual, self.server
+
+
+class Tally(Value):
+    """What a prober counted since its last one: checks by type and result, and how late they began, as a histogram.
+
+    A result is passed, failed, or inconclusive.
+    """
+
+    results: Mapping[str, Mapping[str, int]]
+    late: tuple[int, ...]
+    late_sum_s: float
+
+
+FROM_PROBER: TypeAdapter[Report | Tally] = TypeAdapter(Report | Tally)
 
 
 def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Target, ...]:

@@ -22,6 +22,10 @@ class Problems:
         """Return whether something is wrong there now."""
         return bool(self._now.get(what))
 
+    def counts(self) -> dict[str, int]:
+        """Return how many there are now about what."""
+        return {what: len(problems) for what, problems in self._now.items()}
+
     def all(self) -> tuple[str, ...]:
         """Return everything that is wrong."""
         return tuple(problem for problems in self._now.values() for problem in problems)

@@ -23,11 +23,13 @@ from clusterd.errors import ApplyError, ConfigError
 from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
+from clusterd.metrics import Figures
 from clusterd.model import DEFAULT_GROUP, Cluster
-from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed
+from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed, Scope
 from clusterd.readiness import Found, readiness
 from clusterd.reports import DRY_RUN, encoded
 from clusterd.store.contract import Store
+from clusterd.store.counted import CountedStore
 from watchers import feeds, publisher
 from watchers.applied_times import AppliedTimes
 from watchers.configuration_follower import ConfigurationFollower
@@ -35,6 +37,7 @@ from watchers.deeds import HANDOVER_S
 from watchers.elections import About, Elections
 from watchers.elections import Event as ElectionEvent
 from watchers.events import Events
+from watchers.figures import Self, Sources, figures
 from watchers.hooks import Change, Hooks
 from watchers.isolation import Isolation
 from watchers.kernel_follower import KernelFollower, Wanted
@@ -78,7 +81,8 @@ class Router:
     """One router. `run` ends when `stop` was called and the addresses and the lock are handed over."""
 
     def __init__(self, name: str, store: Store, keys: Keys, writer: KernelWriter, places: Places) -> None:
-        self._name, self._store, self._keys, self._writer, self._places = name, store, keys, writer, places
+        self._store = store = CountedStore(store)
+        self._name, self._keys, self._writer, self._places = name, keys, writer, places
         self._events: asyncio.Queue[_Event] = asyncio.Queue()
         self._tasks, self._problems = Tasks(), Problems()
         self._over = asyncio.Event()
@@ -218,7 +222,7 @@ class Router:
 
     def _settled(self) -> None:
         self._tasks.spawn(self._configuration.save())
-        self._applied.done(self._kernel.applied_number)
+        self._applied.done(self._kernel.applied_number, self._kernel.planned[1])
         if self._elections.own.stopping and not self._handing_over:
             self._handing_over = all(self._kernel.clear_of(group) for group in self._elections.states)
             if self._handing_over:
@@ -316,7 +320,10 @@ class Router:
         async with self._considering:  # one after the other, in the order in which they were seen
             good = await self._configuration.consider(seen)
             if good:
-                self._applied.seen(good.number)
+                came = (
+                    seen if self._followed and isinstance(seen, Committed) else None
+                )  # while this router followed one
+                self._applied.seen(good.number, came.head.time if came else "")
                 await self._configure(good)
                 self._kernel.changed()
 
@@ -398,6 +405,22 @@ class Router:
             verdicts=dict(self._prober.verdicts),
             pools=dict(self._weighing.pools),
         )
+
+    @property
+    def problems(self) -> Problems:
+        """What is wrong with this router."""
+        return self._problems
+
+    def figures(self) -> Figures:
+        """Return this router in numbers."""
+        parts = (self._store, self._elections, self._kernel, self._writer, self._weighing, self._prober)
+        sources = Sources(*parts, self._applied, self._happened, self._problems)
+        me = Self(self._keys.cluster, self._name, self._following, self._status(), self._heard_s)
+        return figures(sources, me)
+
+    def scope(self) -> Scope:
+        """Return what of the kernel is this cluster's."""
+        return wish.scope(self._following)
 
     def _publish(self) -> None:
         fields = self._status().fields()

@@ -24,6 +24,7 @@ from clusterd.settings import Settings
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
+from watchers.metrics import Endpoint, counting
 from watchers.notifying import Notifier
 from watchers.releasing import released
 from watchers.router import Places, Router
@@ -111,6 +112,9 @@ async def _serve(read: Settings) -> None:
     tasks.supervise("the socket for plans", plans.run)
     notifier = Notifier()
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), lambda: _line(router)))
+    if read.metrics:
+        tasks.supervise("metrics", Endpoint(read, router.figures, router.problems).run)
+        tasks.supervise("reading counters", lambda: counting(writer, router.scope))
     try:
         await router.run()
     finally:

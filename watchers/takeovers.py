@@ -4,12 +4,14 @@ lock seen free |claimed |addresses in the kernel |announced     milliseconds sin
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from clusterd.election import State
 from clusterd.errors import ClusterdError
 from clusterd.keys import Keys
+from clusterd.metrics.histogram import LONG_S, Histogram
 from clusterd.store.contract import Store
 from watchers.events import Events
 from watchers.holding import Taken
@@ -21,6 +23,8 @@ HAND_OVER = "hand-over"  # the holder was stopped
 SWITCHOVER = "switchover"
 PREEMPT = "preempt"
 REMOVED = "group removed"
+FAST, FIRST_START, DELETED, ENDED = "fast", "first start", "lock deleted", "lease ended"
+CAUSES = (HAND_OVER, SWITCHOVER, PREEMPT, REMOVED, FAST, FIRST_START, DELETED, ENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Takeovers:
         self._me, self._store, self._keys, self._events = me, store, keys, events
         self._claims: dict[str, Claiming] = {}
         self._won: dict[str, tuple[Claiming, int, float]] = {}
+        self.causes = Counter(dict.fromkeys(CAUSES, 0))
+        self.durations = Histogram(LONG_S)
 
     def claims(self, group: str, claiming: Claiming) -> None:
         """Remember a claim."""
@@ -86,6 +92,8 @@ class Takeovers:
         except ClusterdError as error:
             log.warning("why the lock was free is not known: %s", error)
             why = cause(claiming, Former(claiming.holder), lives=False)
+        self.causes[why] += 1
+        self.durations.add(taken.announced_s - claiming.free_s)
         moments = {"claimed": claimed_s, "added": taken.added_s, "announced": taken.announced_s}
         steps = {name: round(1000 * (at_s - claiming.free_s), 1) for name, at_s in moments.items()}
         takeover = Takeover(taken.group, token, former.router or claiming.holder, why, steps)
@@ -104,7 +112,7 @@ def cause(claiming: Claiming, former: Former, lives: bool) -> str:
     if former.given and claiming.token in (0, former.token):
         return former.given
     if claiming.revoked:
-        return "fast"
+        return FAST
     if not former.router:
-        return "first start"
-    return "lock deleted" if lives else "lease ended"
+        return FIRST_START
+    return DELETED if lives else ENDED

@@ -66,6 +66,10 @@ class Weighing:
         """The pools as they were last worked out."""
         return self._pools.all
 
+    def kept(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many servers stay although they are down, by virtual server, and how often that began."""
+        return self._pools.kept(), dict(self._pools.could_not_depool)
+
     def run(self, tasks: Tasks) -> None:
         """Begin to listen, in the background."""
         health, load = self._keys.health_prefix, self._keys.load_prefix

@@ -29,7 +29,7 @@ class Rig:
 def test_a_removed_address_is_put_back_at_once() -> None:
     rig = Rig()
     rig.guard.noticed(Removed(GATEWAY.key), 0.0)
-    assert (rig.put_back, rig.announced) == ([GATEWAY], [])
+    assert (rig.put_back, rig.announced, rig.guard.repairs) == ([GATEWAY], [], 1)
     assert rig.recorded == [("drift", "192.168.1.254 on eth1 was removed by somebody else, it is put back")]
 
 

@@ -261,3 +261,17 @@ async def test_a_check_through_the_data_path_goes_to_the_vip_once_the_kernel_had
     place = stage.servers.checked.index(("10.0.0.9", 1))
     assert stage.servers.through[place] == Through(7, "10.1.0.1")
     assert stage.servers.through[stage.servers.checked.index(("10.1.0.1", 2))] is None
+
+
+async def test_what_was_done_since_the_last_tally_is_told(stage: Stage) -> None:
+    stage.servers.bad = {2}
+    stage.prober.assign([target("a", 1), target("b", 2)])
+    await stage.checks(2, 3)
+    tally = stage.prober.tally()
+    done = stage.servers.count(1) + stage.servers.count(2)
+    assert set(tally.results) == {"tcp"}
+    assert tally.results["tcp"]["passed"] >= 2
+    assert tally.results["tcp"]["failed"] >= 2
+    assert sum(tally.results["tcp"].values()) <= done == sum(tally.late)
+    assert 0 <= tally.late_sum_s < 1
+    assert stage.prober.tally().late_sum_s == 0

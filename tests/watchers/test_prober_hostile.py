@@ -81,8 +81,10 @@ async def test_each_costs_only_itself(tmp_path: Path) -> None:
         process.stdin.write(targets(ports, file))
         said: dict[str, list[tuple[bool, str]]] = {name: [] for name in HOW}
         began_s = time.monotonic()
-        for _ in range(EACH * len(HOW)):
+        while sum(map(len, said.values())) < EACH * len(HOW):
             report = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+            if "verdict" not in report:
+                continue
             said[report["virtual"]].append((report["verdict"]["up"], report["verdict"]["detail"]))
         async with asyncio.timeout(30):
             while not (late := re.search(rb"1 % of (\d+) more than ([\d.e-]+) s", await process.stderr.readline())):
@@ -97,7 +99,7 @@ async def test_each_costs_only_itself(tmp_path: Path) -> None:
         for up, detail in news:
             assert up is (name == "well")
             assert WORDS[name] in detail
-    assert rest == b"", "no verdict changed afterwards"
+    assert b"verdict" not in rest, "no verdict changed afterwards"
     assert memory_mb < MOST_MB
     assert float(late[2]) <= 0.2, f"1 % of {late[1]!r} checks in {took_s:.1f} s"
     assert int(late[1]) > 100

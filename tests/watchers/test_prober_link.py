@@ -229,3 +229,19 @@ async def test_a_router_that_is_killed_leaves_no_prober() -> None:
         parent.kill()
         await parent.communicate()
     await until(lambda: not running(pid), within_s=2)
+
+
+TALLY = """
+tally = {"results": {"tcp": {"passed": 3, "failed": 1}}, "late": [4] + [0] * 12, "late_sum_s": 0.5}
+print(json.dumps(tally), flush=True)
+"""
+
+
+async def test_what_probers_did_is_added_up_over_all_of_them() -> None:
+    async with link(*script(TALLY)) as (one, reports):
+        await one.watch([target("a", 1)])
+        await until(lambda: one.tallies.starts == 2 and one.tallies.all().lateness.total == 8)
+        done = one.tallies.all()
+        assert done.results == {("tcp", "passed"): 6, ("tcp", "failed"): 2}
+        assert (done.lateness.sum, done.starts) == (1.0, 2)
+        assert reports.empty()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clusterd.model import SendExpectCheck, TcpCheck
 from tests.clusterd.checks.servers import answering, free_port, saying, serving
-from watchers.prober_messages import Assignment, Report, Target
+from watchers.prober_messages import FROM_PROBER, Assignment, Report, Target
 
 CHECK = TcpCheck(type="tcp", interval_s=0.2, timeout_s=5)
 PROBER = ("-m", "watchers.prober")
@@ -47,7 +47,11 @@ def tell(process: Process, data: bytes) -> None:
 
 async def report(process: Process) -> Report:
     assert process.stdout is not None
-    return Report.model_validate_json(await asyncio.wait_for(process.stdout.readline(), 5))
+    while not isinstance(
+        said := FROM_PROBER.validate_json(await asyncio.wait_for(process.stdout.readline(), 5)), Report
+    ):
+        pass
+    return said
 
 
 def file_limits(pid: int) -> list[str]:
