@@ -67,7 +67,7 @@ ACTIVE = Metric("clusterd_active", "gauge", "1 where this router is the active o
 MARGIN = Metric(
     "clusterd_lease_margin_seconds",
     "gauge",
-    "what is left of this router's lease if it is not refreshed; below 0: it has ended",
+    "how long this router may act without another refresh: its lease, less 0.3 s; below 0: it has ended",
 )
 LOWEST_MARGIN = Metric(
     "clusterd_lease_margin_lowest_seconds",
