@@ -25,7 +25,8 @@ from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.settings import Settings
 from clusterd.store.contract import Store
-from watchers import feeds
+from watchers import feeds, logs
+from watchers.logs import tagged
 from watchers.notifying import Notifier
 from watchers.publisher import Publisher
 from watchers.tasks import Tasks
@@ -124,9 +125,9 @@ def main(server: str | None, wish: str | None, message: str, linger_s: float) ->
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGUSR1 asks for no new connections,
     SIGUSR2 takes that back, SIGTERM asks for none and ends.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         read = settings.read({"router": server})
+        logs.begin("agent", chosen=read.log_format, cluster=read.cluster, server=read.router)
         file = read.run_dir / f"{read.router}.drain"
         if wish:
             _wish(file, wish == "drain", message)
@@ -151,7 +152,8 @@ async def _serve(read: Settings, file: Path, linger_s: float) -> None:
         loop.add_signal_handler(number, agent.stop)
     loop.add_signal_handler(signal.SIGUSR1, _wish, file, True, "SIGUSR1")
     loop.add_signal_handler(signal.SIGUSR2, _wish, file, False, "")
-    log.info("real server %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    where = ", ".join(read.endpoints)
+    log.info("real server %s of cluster %s, etcd at %s", read.router, read.cluster, where, extra=tagged("start"))
     notifier, tasks = Notifier(), Tasks()
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: True, agent.line))
     try:

@@ -15,6 +15,7 @@ from renderers import lvscf
 from watchers import last_good
 from watchers.acceptance import refusal
 from watchers.last_good import LastGood
+from watchers.logs import tagged
 from watchers.problems import Problems
 
 log = logging.getLogger("clusterd.router")
@@ -39,7 +40,8 @@ class ConfigurationFollower:
         self.good = self._saved = last_good.load(self.file)
         if self.good:
             self.seen_number = self.good.number
-            log.info("starting from the last good configuration, commit %d", self.good.number)
+            about = tagged("last good", commit=self.good.number)
+            log.info("starting from the last good configuration, commit %d", self.good.number, extra=about)
         return self.good
 
     async def consider(self, seen: Committed | ConfigError | None) -> LastGood | None:
@@ -55,7 +57,8 @@ class ConfigurationFollower:
         secret = await self._secret()
         if self.good and (seen.number, secret) == (self.good.number, self.good.secret):
             return None
-        log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message")
+        about = tagged("commit", commit=seen.number, author=str(seen.head.author))
+        log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message", extra=about)
         drains = drained(self._drains(seen.number), seen.cluster, time.time())
         self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret, drains)
         return self.good
@@ -74,7 +77,7 @@ class ConfigurationFollower:
                 absent = f"{self.keys.peer_key} is missing: the routers cannot ask each other while etcd is away"
                 self.problems.about("peer key", *([] if known else [absent]))
             except ClusterdError as error:
-                log.warning("reading the routers' common key: %s", error)
+                log.warning("reading the routers' common key: %s", error, extra=tagged("trouble", about="peers"))
         return known
 
     async def save(self) -> None:

@@ -24,6 +24,7 @@ from clusterd.store.contract import Store
 from watchers import orders
 from watchers.holding import Taken
 from watchers.lock import Lock
+from watchers.logs import tagged
 from watchers.peers import Peers
 from watchers.takeovers import HAND_OVER, PREEMPT, REMOVED, SWITCHOVER, Claiming, Takeovers
 
@@ -66,18 +67,19 @@ class Deeds:
                     await self._lock(group).give_away(token, self._why(state, order))
                 case Revoke(token, lease_id):
                     self._revoked[group] = token
-                    log.warning("%s is silent: its lease is ended (group %s)", state.holder, group)
+                    about = tagged("holder silent", group=group, holder=state.holder)
+                    log.warning("%s is silent: its lease is ended (group %s)", state.holder, group, extra=about)
                     await self._lock(group).revoke(token, lease_id)
                 case AskHandOver(token):
                     await self._ask_for(group, token)
         except ClusterdError as error:
-            log.warning("group %s: %s", group, error)
+            log.warning("group %s: %s", group, error, extra=tagged("trouble", about="election", group=group))
 
     def role_changed(self, group: str, state: State) -> None:
         """Take note that this router became active or inactive in a group."""
-        log.info(
-            "this router is %sactive in group %s now (token %d)", "" if state.acting else "not ", group, state.token
-        )
+        about = tagged("role", group=group, active=state.acting, token=state.token)
+        which = "" if state.acting else "not "
+        log.info("this router is %sactive in group %s now (token %d)", which, group, state.token, extra=about)
         if state.acting:
             self._takeovers.wins(group, state.token, boottime_s())
 
@@ -94,7 +96,8 @@ class Deeds:
                 if lease_id:
                     await self._store.revoke(lease_id)
         except (TimeoutError, ClusterdError) as error:
-            log.warning("etcd was not told of the hand-over, the lease will end by itself: %s", error)
+            about = tagged("trouble", about="hand-over")
+            log.warning("etcd was not told of the hand-over, the lease will end by itself: %s", error, extra=about)
 
     async def _ask_for(self, group: str, token: int) -> None:
         """Order that the lock comes to us, unless somebody ordered something already."""

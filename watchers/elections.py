@@ -27,6 +27,7 @@ from watchers.events import Events
 from watchers.feeds import Locks
 from watchers.holding import Taken
 from watchers.last_good import write_atomically
+from watchers.logs import tagged
 from watchers.margin import Margin
 from watchers.peers import Peers
 from watchers.takeovers import Takeovers
@@ -169,7 +170,7 @@ class Elections:
         if lease.ttl_s <= 0:
             return 0
         self._states = {group: replace(state, acted=frozenset(tokens)) for group, state in self._states.items()}
-        log.info("going on with lease %x from before the restart", lease_id)
+        log.info("going on with lease %x from before the restart", lease_id, extra=tagged("lease kept"))
         self.take(election.LeaseSeen(lease_id, lease.ttl_s, lease.sent_s, granted=True))
         self.take(locks)
         return lease_id
@@ -296,7 +297,7 @@ class Elections:
                     text = " ".join(map(str, numbers)) + "\n"
                     await asyncio.to_thread(write_atomically, self._lease_file, text, 0o600)
             except OSError as error:
-                log.warning("%s: %s", self._lease_file, error)
+                log.warning("%s: %s", self._lease_file, error, extra=tagged("file", file=self._lease_file))
             if self._forgets:
                 self._lease_file.unlink(missing_ok=True)
 

@@ -16,6 +16,7 @@ from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.store.contract import Put, Store
+from watchers.logs import tagged
 from watchers.telling import telling
 
 log = logging.getLogger("clusterd.router")
@@ -41,7 +42,7 @@ class Events:
 
     def record(self, kind: str, text: str, **fields: Any) -> None:
         """Remember that something happened now. `text` is a sentence for people, `fields` are JSON's types."""
-        log.info("%s: %s", kind, text)
+        log.info("%s: %s", kind, text, extra=tagged(kind, **fields))
         self.recorded[kind] += 1
         now = utc(datetime.now(UTC))
         if len(self._waiting) >= MOST_WAITING:

@@ -17,6 +17,7 @@ from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Deleted, Snapshot, Store
 from watchers.lock import former, lock_seen
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -35,13 +36,13 @@ class Trouble:
     def begins(self, error: Exception) -> None:
         """Log the error, unless it is the same as before."""
         if str(error) != self._last:
-            log.warning("%s: %s", self._what, error)
+            log.warning("%s: %s", self._what, error, extra=tagged("trouble", about=self._what))
         self._last = str(error)
 
     def ends(self) -> None:
         """Log the end of trouble, if there was any."""
         if self._last:
-            log.info("%s: works again", self._what)
+            log.info("%s: works again", self._what, extra=tagged("trouble over", about=self._what))
         self._last = ""
 
 
@@ -105,7 +106,9 @@ async def locks(store: Store, keys: Keys, put: Callable[[Locks | StoreReplaced],
     async def listed(snapshot: Snapshot) -> None:
         nonlocal highest
         if snapshot.revision < highest:
-            log.error("etcd is at revision %d and was at %d: it was restored or replaced", snapshot.revision, highest)
+            about = tagged("store replaced", revision=snapshot.revision, was=highest)
+            told = "etcd is at revision %d and was at %d: it was restored or replaced"
+            log.error(told, snapshot.revision, highest, extra=about)
             put(StoreReplaced())
         highest = snapshot.revision
         put(await read_locks(store, keys))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clusterd.plane import Sysctl
 from watchers.last_good import write_atomically
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -25,7 +26,8 @@ class FormerSettings:
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, AttributeError) as error:
-            log.error("%s cannot be read: former kernel settings are not known: %s", self._file, error)
+            about = tagged("file", file=self._file)
+            log.error("%s cannot be read: former kernel settings are not known: %s", self._file, error, extra=about)
             return ()
 
     def keep(self, settings: Iterable[Sysctl]) -> None:
@@ -37,7 +39,8 @@ class FormerSettings:
         try:
             write_atomically(self._file, json.dumps(kept, indent=1) + "\n")
         except OSError as error:
-            log.error("former kernel settings cannot be kept, --release will not put them back: %s", error)
+            about = tagged("file", file=self._file)
+            log.error("former kernel settings cannot be kept, --release will not put them back: %s", error, extra=about)
 
     def forget(self) -> None:
         """Keep nothing any more: all of it is back."""

@@ -9,6 +9,7 @@ from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
 from clusterd.plane import Address, Item, Operation, Verb
 from watchers.kernel_writer import KernelWriter
+from watchers.logs import tagged
 from watchers.problems import Problems
 from watchers.renewal import Renewal
 from watchers.tasks import Tasks
@@ -86,9 +87,9 @@ class Holding:
         operations = [Operation(verb, item) for item in items]
         try:
             for failure in await self.writer.write(operations, self.until_s):
-                log.warning("%s", failure)
+                log.warning("%s", failure, extra=tagged("kernel", group=self.group))
         except ApplyError as error:
-            log.error("%s", error)
+            log.error("%s", error, extra=tagged("kernel", group=self.group))
 
     async def _renew(self) -> None:
         began_s, until_s = boottime_s(), self.until_s()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from clusterd import programs
 from clusterd.model import Notify
 from clusterd.programs import PATH, CannotRun, Terms
+from watchers.logs import tagged
 from watchers.problems import Problems
 
 log = logging.getLogger("clusterd.router")
@@ -82,7 +83,7 @@ def said(command: tuple[str, ...], router: str, change: Change) -> tuple[str, ..
 async def run(command: tuple[str, ...], notify: Notify, environment: Mapping[str, str]) -> str:
     """Run a program as the user of `notify`; return why it failed, "" where it did not. Its output goes to the log."""
     whom = notify.user if programs.may_become_another() else "this service's own user: it may not become another"
-    log.info("runs %s as %s", " ".join(command), whom)
+    log.info("runs %s as %s", command[0], whom, extra=tagged("notify", program=command[0]))
     try:
         found = await programs.run(command, Terms(notify.user, notify.timeout_s, LOGGED_BYTES), environment)
     except CannotRun as error:
@@ -99,5 +100,5 @@ def _logged(output: bytes) -> str:
     text = output.decode(errors="replace")
     lines = ["".join(c if c.isprintable() else "?" for c in line) for line in text.splitlines()][:_LOGGED_LINES]
     for line in lines:
-        log.info("it says: %s", line)
+        log.info("it says: %s", line, extra=tagged("notify output"))
     return lines[-1] if lines else ""

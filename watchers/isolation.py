@@ -12,6 +12,7 @@ from clusterd.keys import Keys
 from clusterd.reports import ORDER_S, Switchover, router_report
 from clusterd.store.contract import Store
 from watchers import orders
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -46,7 +47,8 @@ class Isolation:
                 try:
                     await self._make_way()
                 except ClusterdError as error:
-                    log.warning("isolated, and etcd was not told: %s", error)
+                    about = tagged("trouble", about="isolation")
+                    log.warning("isolated, and etcd was not told: %s", error, extra=about)
                 await asyncio.sleep(AGAIN_S)
 
     async def _make_way(self) -> None:
@@ -58,7 +60,8 @@ class Isolation:
         for group, token in self._held().items():
             wish = Switchover(group=group, to=to, token=token, by=orders.asker(self._me), why=why)
             if await orders.give(self._store, self._keys, wish, lease.lease_id):
-                log.warning("%s: making way for %s (group %s)", why, to, group)
+                about = tagged("makes way", group=group, to=to)
+                log.warning("%s: making way for %s (group %s)", why, to, group, extra=about)
 
     async def _ready_one(self) -> str:
         for other in self._others():

@@ -26,6 +26,7 @@ from clusterd.plane import (
 from watchers.guard import Guard
 from watchers.holding import Holding, Taken
 from watchers.kernel_writer import Convergence, Deadlines, KernelWriter, addresses
+from watchers.logs import tagged
 from watchers.problems import Problems
 from watchers.status import kernel_problems
 from watchers.tasks import Tasks
@@ -211,7 +212,7 @@ class KernelFollower:
         if not self.converged:
             self._look_again_s = min(self._look_again_s, boottime_s() + RETRY_S)
         elif wanted.number != self.applied_number:
-            log.info("commit %d is applied", wanted.number)
+            log.info("commit %d is applied", wanted.number, extra=tagged("applied", commit=wanted.number))
             self.applied_number = wanted.number
         if self.converged:
             self._scope, self._reached = wanted.scope, wanted.plane
@@ -220,7 +221,7 @@ class KernelFollower:
 
     def _tell(self, done: Sequence[Operation], drifted: bool) -> None:
         for operation in done:
-            log.info("%s", operation)
+            log.info("%s", operation, extra=tagged("operation"))
         if done and drifted:
             self._repairs += len(done)
             more = f" and {len(done) - MOST_TOLD} more" if len(done) > MOST_TOLD else ""

@@ -10,6 +10,7 @@ from clusterd.document import from_objects, objects
 from clusterd.errors import ConfigError
 from clusterd.model import Cluster
 from clusterd.weights import Drains
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -38,7 +39,7 @@ def load(path: Path) -> LastGood | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ConfigError) as error:
-        log.error("%s cannot be read, going on without it: %s", path, error)
+        log.error("%s cannot be read, going on without it: %s", path, error, extra=tagged("file", file=path))
         return None
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from watchers.ending import ended
 from watchers.load_messages import LoadAssignment, LoadReport, LoadTarget
+from watchers.logs import tagged
 from watchers.unprivileged import unprivileged
 
 AGAIN_S = 5.0
@@ -50,8 +51,8 @@ class LoadLink:
             try:
                 await self._one()
             except OSError as error:
-                log.error("no load reader could be started: %s", error)
-            log.warning("the load reader has ended, another one is started in %g s", AGAIN_S)
+                log.error("no load reader could be started: %s", error, extra=tagged("process"))
+            log.warning("the load reader has ended, another one is started in %g s", AGAIN_S, extra=tagged("process"))
             await asyncio.sleep(AGAIN_S)
 
     async def _one(self) -> None:
@@ -68,7 +69,7 @@ class LoadLink:
                     if line:
                         self._deliver(LoadReport.model_validate_json(line))
                 except ValueError as error:  # a ValidationError is one, a line too long another
-                    log.error("a report of load was not understood: %s", error)
+                    log.error("a report of load was not understood: %s", error, extra=tagged("message"))
         finally:
             await ended(process)
 

@@ -17,7 +17,10 @@ from pydantic import ValidationError
 
 from clusterd.loads import Asked, read
 from clusterd.weights import Reading
+from watchers import logs
 from watchers.load_messages import LoadAssignment, LoadReport, LoadTarget
+from watchers.logs import tagged
+from watchers.prober_messages import misread
 
 LINE_LIMIT_BYTES = 64 * 2**20
 AT_ONCE = 64  # questions
@@ -82,12 +85,13 @@ async def _serve() -> None:
             if line:
                 reader.assign(LoadAssignment.model_validate_json(line).targets)
         except ValidationError as error:
-            log.error("an assignment was not understood, the last one still holds: %s", error)
+            told = "an assignment was not understood, the last one still holds: %s"
+            log.error(told, misread(error), extra=tagged("message"))
 
 
 def main() -> None:
     """Run until standard input ends."""
-    logging.basicConfig(format="load reader: %(message)s", level=logging.INFO)
+    logs.begin("load reader", text="load reader: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the router; the end of the input ends this
         signal.signal(number, signal.SIG_IGN)
     asyncio.run(_serve())

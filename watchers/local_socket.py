@@ -27,6 +27,7 @@ from clusterd.reports import PoolReport, encoded, pool_report, router_report, ve
 from clusterd.weights import Pool
 from watchers.kernel_follower import Wanted
 from watchers.last_good import LastGood
+from watchers.logs import tagged
 from watchers.pools import published
 from watchers.prober_messages import Identity
 from watchers.publisher import told
@@ -111,7 +112,8 @@ class LocalSocket(Generic[_Seen]):
             try:
                 listening = _listening(self._path)
             except OSError as error:
-                log.warning("%s: %s; `clusterd status` will not work without etcd, nor plan", self._path, error)
+                told = "%s: %s; `clusterd status` will not work without etcd, nor plan"
+                log.warning(told, self._path, error, extra=tagged("socket", file=self._path))
                 await asyncio.sleep(AGAIN_S)
                 continue
             try:

@@ -12,6 +12,7 @@ from clusterd.election import ClaimFailed, LockSeen
 from clusterd.errors import ClusterdError
 from clusterd.reports import encoded
 from clusterd.store.contract import Created, Delete, Entry, Put, Store
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -58,7 +59,7 @@ class Lock:
                 return (LockSeen(outcome.revision, self.me, outcome.revision, lease_id),)
             return await self._read(), ClaimFailed()
         except ClusterdError as error:
-            log.warning("claiming the lock: %s", error)
+            log.warning("claiming the lock: %s", error, extra=tagged("claim failed", key=self.key))
             return (ClaimFailed(),)
 
     async def give_away(self, token: int, why: str) -> None:

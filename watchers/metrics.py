@@ -31,6 +31,7 @@ from clusterd.settings import Settings
 from watchers.certificates import ends
 from watchers.feeds import Trouble
 from watchers.kernel_writer import KernelWriter
+from watchers.logs import tagged
 from watchers.problems import Problems
 
 log = logging.getLogger("clusterd.router")
@@ -104,7 +105,7 @@ class Endpoint:
                 await asyncio.sleep(AGAIN_S)
                 continue
             self._problems.about("metrics")
-            log.info("metrics are told at %s", self._settings.metrics)
+            log.info("metrics are told at %s", self._settings.metrics, extra=tagged("metrics"))
             threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics", daemon=True).start()
             try:
                 await asyncio.Event().wait()
@@ -188,7 +189,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Leave a client that spoke no HTTP or TLS, or went away."""
-        log.debug("a client of the metrics: %s", sys.exc_info()[1])
+        log.debug("a client of the metrics: %s", sys.exc_info()[1], extra=tagged("metrics"))
 
     def _tls(self) -> ssl.SSLContext | None:
         of = self._settings

@@ -10,6 +10,8 @@ import os
 import socket
 from collections.abc import Callable, MutableMapping
 
+from watchers.logs import tagged
+
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
@@ -34,7 +36,7 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as door:
                 door.sendto(text.encode(), self._address)
         except OSError as error:
-            log.debug("systemd was not told: %s", error)
+            log.debug("systemd was not told: %s", error, extra=tagged("socket"))
 
     async def run(self, well: Callable[[], bool], status: Callable[[], str]) -> None:
         """Tell, for ever: ready as soon as all is well, then that it still is, and the status whenever it changes."""

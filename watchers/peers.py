@@ -14,6 +14,7 @@ from clusterd.clock import boottime_s
 from clusterd.election import Alive, Answer, Asked, AskPeers, Promised, SayAlive
 from watchers.asking import Asking, Path
 from watchers.envelope import LARGEST_BYTES, Message, Question, Reply, Sign, seal, unseal
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.peers")
 _MOST_STRANGERS = 100
@@ -78,13 +79,14 @@ class Peers(asyncio.DatagramProtocol):
         if message is None:
             if addr[0] not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
                 self._strangers.add(addr[0])  # told once each, so that nobody can fill the log
-                log.warning("a datagram from %s is not from a router of this cluster", addr[0])
+                about = tagged("stranger", address=addr[0])
+                log.warning("a datagram from %s is not from a router of this cluster", addr[0], extra=about)
         elif message.sender in self.addresses:
             self._take(message, addr)
 
     def error_received(self, exc: Exception) -> None:
         """A peer is not there: its silence says so as well."""
-        log.debug("peer channel: %s", exc)
+        log.debug("peer channel: %s", exc, extra=tagged("peers"))
 
     def _take(self, message: Message, addr: Path) -> None:
         asking = self._asking(message.group)

@@ -29,8 +29,10 @@ from clusterd.metrics.histogram import SHORT_S, Histogram
 from clusterd.model import Check
 from clusterd.probing.engine import MOST_OPEN, Attempt, Engine
 from clusterd.timetable import next_place_s, next_start_s, phase_s
+from watchers import logs
 from watchers.lateness import Lateness
-from watchers.prober_messages import Assignment, Identity, Report, Tally, Target
+from watchers.logs import tagged
+from watchers.prober_messages import Assignment, Identity, Report, Tally, Target, misread
 from watchers.schedule import Entry, Schedule
 
 KERNEL_S = 1.0  # before a new server is checked through IPVS: what leads there is made meanwhile
@@ -147,7 +149,8 @@ class Prober:
         result = ("passed" if found.ok else "failed") if found.conclusive else "inconclusive"
         self._results[target.check.type, result] += 1
         if not found.conclusive:
-            log.warning("%s/%s was not checked: %s", target.virtual, target.server, found.detail)
+            about = tagged("not checked", virtual=target.virtual, server=target.server)
+            log.warning("%s/%s was not checked: %s", target.virtual, target.server, found.detail, extra=about)
         if watch.record.verdict is not before.verdict:
             self._tell(watch)
         self._plan(watch, next_start_s(watch.record, target.check, watch.phase_s, started_s, now_s))
@@ -197,9 +200,10 @@ async def _serve() -> None:
             if line:
                 prober.assign(Assignment.model_validate_json(line).targets)
         except ValidationError as error:
-            log.error("an assignment was not understood, the last one still holds: %s", error)
+            told = "an assignment was not understood, the last one still holds: %s"
+            log.error(told, misread(error), extra=tagged("message"))
         except ValueError as error:  # of readline
-            log.error("an assignment was too long, the last one still holds: %s", error)
+            log.error("an assignment was too long, the last one still holds: %s", error, extra=tagged("message"))
     alive.cancel()
     looking.cancel()
     telling.cancel()
@@ -220,7 +224,9 @@ async def _look_at_lateness(prober: Prober) -> None:
         seen, prober.lateness = prober.lateness, Lateness()
         late_s = seen.at_most_s(0.99)
         if late_s > LATE_S:
-            log.warning("checks begin late: 1 %% of %d more than %g s, one %.3f s", seen.total, late_s, seen.worst_s)
+            about = tagged("checks late", checks=seen.total, late_s=late_s, worst_s=round(seen.worst_s, 3))
+            told = "checks begin late: 1 %% of %d more than %g s, one %.3f s"
+            log.warning(told, seen.total, late_s, seen.worst_s, extra=about)
 
 
 async def _stay_alive() -> None:
@@ -232,7 +238,7 @@ async def _stay_alive() -> None:
 
 def main() -> None:
     """Run until standard input ends."""
-    logging.basicConfig(format="prober: %(message)s", level=logging.INFO)
+    logs.begin("prober", text="prober: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the router, where they reach the whole group: a
         signal.signal(number, signal.SIG_IGN)  # terminal's Ctrl-C, systemd's stop. The end of its input ends a prober.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

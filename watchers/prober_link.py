@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from clusterd.health import Verdict
 from watchers.ending import ended
+from watchers.logs import tagged
 from watchers.prober_messages import FROM_PROBER, Assignment, Identity, Report, Target
 from watchers.tallies import Tallies
 from watchers.unprivileged import unprivileged
@@ -92,10 +93,10 @@ class ProberLink:
             try:
                 await self._run()
             except OSError as error:
-                log.error("no prober could be started: %s", error)
+                log.error("no prober could be started: %s", error, extra=tagged("process"))
             if time.monotonic() - started_s > STABLE_S:
                 backoff_s = FIRST_BACKOFF_S
-            log.warning("another prober is started in %g s; all verdicts stay", backoff_s)
+            log.warning("another prober is started in %g s; all verdicts stay", backoff_s, extra=tagged("process"))
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
 
@@ -113,7 +114,7 @@ class ProberLink:
             telling.cancel()
             await asyncio.wait([telling])
             await ended(process)
-        log.warning("the prober ended with status %s", process.returncode)
+        log.warning("the prober ended with status %s", process.returncode, extra=tagged("process"))
 
     async def _tell(self, process: Process) -> None:
         """Send the whole list whenever it changed; while the prober is slow to read, only the latest."""
@@ -135,7 +136,7 @@ class ProberLink:
                 line = await process.stdout.readline()
                 message = FROM_PROBER.validate_json(line) if line else None
             except ValueError as error:  # a ValidationError is one, a line too long another
-                log.error("a report was not understood: %s", error)
+                log.error("a report was not understood: %s", error, extra=tagged("message"))
                 continue
             if isinstance(message, Report):
                 self.learn(message)

@@ -10,7 +10,7 @@ Times on the line are wall-clock seconds (UTC), since the two processes and thei
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from clusterd.desired import destination_key
 from clusterd.health import Verdict
@@ -126,3 +126,9 @@ def trusted(cluster: Cluster, actual: Plane, now_s: float) -> dict[Identity, Ver
         if isinstance(item, Destination) and (item.weight or not virtual.servers[target.server].weight):
             found[target.identity] = known
     return found
+
+
+def misread(error: ValidationError) -> str:
+    """Return why a message was not understood, without what stands in it: a check may have a password."""
+    places = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'/'.join(map(str, place['loc']))}: {place['msg']}" for place in places)

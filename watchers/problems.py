@@ -2,6 +2,8 @@
 
 import logging
 
+from watchers.logs import tagged
+
 log = logging.getLogger("clusterd.router")
 
 
@@ -15,7 +17,7 @@ class Problems:
         """Say all that is wrong about something now; nothing, when it is well."""
         for problem in problems:
             if problem not in self._now.get(what, ()):
-                log.warning("%s", problem)
+                log.warning("%s", problem, extra=tagged("problem", about=what))
         self._now[what] = problems
 
     def has(self, what: str) -> bool:

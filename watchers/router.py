@@ -44,6 +44,7 @@ from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
 from watchers.last_good import LastGood
 from watchers.local_socket import Sight
+from watchers.logs import tagged
 from watchers.opinions import Opinions
 from watchers.prober_link import ProberLink
 from watchers.prober_messages import Identity, Report, targets, trusted
@@ -170,7 +171,7 @@ class Router:
 
     async def _end_anyway(self) -> None:
         await asyncio.sleep(2 * HANDOVER_S)
-        log.error("the addresses could not be removed; the kernel does it when their time is over")
+        log.error("the addresses could not be removed; the kernel does it in time", extra=tagged("addresses stay"))
         self._over.set()
 
     # --- events ---------------------------------------------------------------------------------------------------
@@ -192,7 +193,8 @@ class Router:
                 self._tasks.spawn(self._consider(event))
             case Report():
                 server = f"{event.virtual}/{event.server}"
-                log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail)
+                tags = tagged("verdict", virtual=event.virtual, server=event.server, up=event.verdict.up)
+                log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail, extra=tags)
                 self._weighing.learned(event.identity, event.verdict)
                 self._publish_health()
             case _Settled():
@@ -359,7 +361,7 @@ class Router:
         try:
             return trusted(cluster, await self._writer.read(wish.scope(cluster)), time.time())
         except ApplyError as error:
-            log.error("reading the kernel: %s", error)
+            log.error("reading the kernel: %s", error, extra=tagged("kernel"))
             return {}
 
     # --- what follows from all that -------------------------------------------------------------------------------

@@ -21,9 +21,11 @@ from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
+from watchers import logs
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
+from watchers.logs import tagged
 from watchers.metrics import Endpoint, counting
 from watchers.notifying import Notifier
 from watchers.releasing import released
@@ -46,13 +48,10 @@ def main(router: str | None, verbose: bool, release: bool) -> None:
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router;
     SIGHUP ends and leaves everything as it is, for a service that is started again at once.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
     try:
         read = settings.read({"router": router})
+        level = logging.DEBUG if verbose else logging.INFO
+        logs.begin("router", chosen=read.log_format, level=level, cluster=read.cluster, router=read.router)
         with _only_one(read.run_dir):
             if release:
                 _release(read)
@@ -102,7 +101,8 @@ async def _serve(read: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, router.stop)
     loop.add_signal_handler(signal.SIGHUP, router.leave)
-    log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    where = ", ".join(read.endpoints)
+    log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, where, extra=tagged("start"))
     tasks = Tasks()
     local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, count))
     tasks.supervise("the local socket", local.run)
@@ -121,7 +121,7 @@ async def _serve(read: Settings) -> None:
         notifier.tell(STOPPING="1")
         await tasks.end()
         await store.close()
-    log.info("ended")
+    log.info("ended", extra=tagged("end"))
 
 
 def _decides(router: Router) -> bool:

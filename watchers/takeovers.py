@@ -16,6 +16,7 @@ from clusterd.store.contract import Store
 from watchers.events import Events
 from watchers.holding import Taken
 from watchers.lock import Former, Lock
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -90,7 +91,8 @@ class Takeovers:
             lives = await self._lives(claiming)
             why = cause(claiming, former, lives)
         except ClusterdError as error:
-            log.warning("why the lock was free is not known: %s", error)
+            about = tagged("trouble", about="takeover", group=taken.group)
+            log.warning("why the lock was free is not known: %s", error, extra=about)
             why = cause(claiming, Former(claiming.holder), lives=False)
         self.causes[why] += 1
         self.durations.add(taken.announced_s - claiming.free_s)

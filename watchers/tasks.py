@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from watchers.logs import tagged
+
 log = logging.getLogger("clusterd.router")
 
 AGAIN_S = 1.0
@@ -38,7 +40,7 @@ class Tasks:
 async def _for_ever(what: str, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
         await _logged(make())
-        log.error("%s ended and is begun again", what)
+        log.error("%s ended and is begun again", what, extra=tagged("task ended", about=what))
         await asyncio.sleep(AGAIN_S)
 
 
@@ -46,4 +48,4 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception:  # the service's one broad except: a fault in one part must not end the others
-        log.exception("this should not happen, please report it")
+        log.exception("this should not happen, please report it", extra=tagged("fault"))

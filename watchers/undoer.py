@@ -17,6 +17,7 @@ from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Snapshot, Store
 from clusterd.undoing import Waiting
 from watchers import feeds
+from watchers.logs import tagged
 from watchers.problems import Problems
 
 log = logging.getLogger("clusterd.router")
@@ -53,7 +54,7 @@ class Undoer:
             try:
                 self.may = await undoing.allowed(self._store, self._keys)
             except ClusterdError as error:
-                log.debug("what we may is not known: %s", error)
+                log.debug("what we may is not known: %s", error, extra=tagged("trouble", about="undoing"))
                 await asyncio.sleep(AGAIN_S)
                 continue
             if self.may:
@@ -81,9 +82,8 @@ class Undoer:
         number = found.pending.number
         try:
             done = await undoing.undo(self._store, self._keys, found, signature)
-            log.info(
-                "commit %d is undone%s", number, f" by commit {done.number}" if done else ": nothing was left of it"
-            )
+            how = f" by commit {done.number}" if done else ": nothing was left of it"
+            log.info("commit %d is undone%s", number, how, extra=tagged("undone", commit=number))
             self._waiting.pop(found.key, None)
             self._problems.about("undoing")
         except (ConflictError, UnsafeChange):

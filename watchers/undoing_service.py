@@ -18,7 +18,8 @@ from clusterd.keys import Keys
 from clusterd.reports import encoded
 from clusterd.settings import Settings
 from clusterd.store.contract import Store
-from watchers import feeds
+from watchers import feeds, logs
+from watchers.logs import tagged
 from watchers.notifying import Notifier
 from watchers.problems import Problems
 from watchers.publisher import Publisher
@@ -69,9 +70,10 @@ def main(name: str | None) -> None:
 
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM ends it.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(settings.read({"router": name})))
+        read = settings.read({"router": name})
+        logs.begin("undoer", chosen=read.log_format, cluster=read.cluster)
+        asyncio.run(_serve(read))
     except (ClusterdError, OSError) as error:
         sys.exit(f"clusterd-undoer: {error}")
 
@@ -80,7 +82,8 @@ async def _serve(read: Settings) -> None:
     store, over, loop = settings.open_store(read), asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
-    log.info("undoer %s of cluster %s, etcd at %s", read.router, read.cluster, ", ".join(read.endpoints))
+    where = ", ".join(read.endpoints)
+    log.info("undoer %s of cluster %s, etcd at %s", read.router, read.cluster, where, extra=tagged("start"))
     notifier, tasks = Notifier(), Tasks()
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: True, lambda: "looks for commits to undo"))
     try:
