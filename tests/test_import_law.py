@@ -30,6 +30,7 @@ PURE = tuple(
         "history",
         "keys",
         "rights",
+        "releases",
         "netfilter",
         "services",
         "plane",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from clusterd import configuration, rights
+from clusterd import configuration, releases, rights
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json, printable, warn
 from clusterd.errors import ConfigError, UnsafeChange
@@ -97,15 +97,24 @@ def show(session: Session) -> None:
     """
     keys, cluster = _followed(session)
 
-    async def work(accounts: "EtcdAccounts") -> tuple[bool, Accounts]:
-        return await accounts.enabled(), await accounts.found()
+    async def work(accounts: "EtcdAccounts") -> tuple[bool, Accounts, str]:
+        return await accounts.enabled(), await accounts.found(), await accounts.version()
 
-    enabled, found = _run(session.settings(), work)
+    enabled, found, version = _run(session.settings(), work)
     want = rights.wanted(keys, cluster, {})
     missing = rights.steps(keys, found, want)
     if session.json:
-        echo_json({"enabled": enabled, "missing": list(map(str, missing)), "roles": _plain(want, found)})
+        echo_json(
+            {
+                "enabled": enabled,
+                "version": version,
+                "holds": releases.logins_hold(version),
+                "missing": list(map(str, missing)),
+                "roles": _plain(want, found),
+            }
+        )
         return
+    _warn_of(version)
     click.echo("etcd asks for logins" if enabled else "etcd asks for no logins: anybody may do anything")
     _tell(want, found)
     for step in missing:
@@ -139,23 +148,30 @@ def enable(session: Session, root_password_file: Path, force: bool) -> None:
     if not secret:
         raise click.UsageError(f"{root_password_file} is empty")
 
-    async def work(accounts: "EtcdAccounts") -> bool:
+    async def work(accounts: "EtcdAccounts") -> tuple[bool, str]:
+        version = await accounts.version()
         if await accounts.enabled():
-            return False
+            return False, version
         missing = rights.steps(keys, await accounts.found(), rights.wanted(keys, cluster, {}))
         if missing and not force:
             raise UnsafeChange(f"run `clusterd auth setup` before, which would: {'; '.join(map(str, missing))}")
         await _root(accounts, secret)
         await accounts.enable()
-        return True
+        return True, version
 
-    done = _run(settings, work)
+    done, version = _run(settings, work)
     found = _run(as_root, lambda accounts: accounts.found())  # the proof that the way back in is open
     mine = rights.prefix(keys)
     people = [user for user, names in found.users.items() if f"{mine}operator" in names and not user.startswith(mine)]
     if not people:
         warn(f"nobody but {ROOT} can commit: clusterd auth setup --operator USER")
+    _warn_of(version)
     click.echo("etcd asks for logins from now on" if done else "etcd asks for logins already")
+
+
+def _warn_of(version: str) -> None:
+    if not releases.logins_hold(version):
+        warn(releases.told(version))
 
 
 async def _root(accounts: "EtcdAccounts", secret: str) -> None:

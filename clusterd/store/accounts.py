@@ -39,6 +39,10 @@ class EtcdAccounts:
             return not error.asks_nobody
         return True
 
+    async def version(self) -> str:
+        """Return the release of the member that answers."""
+        return str((await self._ask(Method("Maintenance", "Status", Effect.NONE), rpc.StatusRequest())).version)
+
     async def found(self) -> Accounts:
         """Return all users and roles."""
         names = (await self._ask(_read("RoleList"), rpc.AuthRoleListRequest())).roles

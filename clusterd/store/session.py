@@ -85,6 +85,8 @@ class Member:
             "Lease": rpc.LeaseStub(channel),
             "Watch": rpc.WatchStub(channel),
             "Auth": rpc.AuthStub(channel),
+            "Cluster": rpc.ClusterStub(channel),
+            "Maintenance": rpc.MaintenanceStub(channel),
         }
 
     def method(self, service: str, name: str) -> Any:

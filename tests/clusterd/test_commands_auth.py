@@ -9,8 +9,10 @@ import pytest
 
 from clusterd.errors import StoreError
 from clusterd.keys import Keys
+from clusterd.releases import logins_hold
 from clusterd.store.contract import Delete, DeletePrefix, Operation, Put
 from clusterd.store.etcd import EtcdStore
+from clusterd.store.transaction import LEVEL_LIMIT
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.examples import MANUAL
 from tests.clusterd.guarded import DOCUMENT, Guarded, guarded
@@ -35,10 +37,10 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         yield made
 
 
-async def refused(store: EtcdStore, operation: Operation) -> bool:
+async def refused(store: EtcdStore, *operations: Operation) -> bool:
     """Whether a user may not do it; where they may, it is done."""
     try:
-        await store.transact([], [operation])
+        await store.transact([], operations)
     except StoreError as error:
         return "permission denied" in str(error)
     return False
@@ -106,6 +108,24 @@ async def test_each_user_reads_and_watches_what_is_theirs(closed: Guarded, user:
                 with pytest.raises(StoreError, match="permission denied"):
                     await anext(watch)
     await store.close()
+
+
+def test_what_is_said_of_the_release_of_etcd_is_true(closed: Guarded) -> None:
+    """A login gets around its roles by a nested transaction in the releases that we warn of, and in no others."""
+
+    async def held() -> bool:
+        store, root = closed.store("agent-rs1"), closed.store("root")
+        many = [Put(f"/theirs/{number}", b"") for number in range(LEVEL_LIMIT + 1)]
+        answer = await refused(store, *many)
+        await root.transact([], [DeletePrefix("/theirs/")])
+        await root.close()
+        await store.close()
+        return answer
+
+    told = closed.clusterd("auth", "show", "--json", **closed.variables("root")).json
+    assert asyncio.run(held()) == logins_hold(told["version"]) == told["holds"]
+    said = closed.clusterd("auth", "show", **closed.variables("root")).err
+    assert ("lets a login be got around" in said) != told["holds"]
 
 
 def test_nobody_without_a_login_or_with_a_wrong_one_gets_in(closed: Guarded, tmp_path: Path) -> None:
