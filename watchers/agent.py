@@ -74,8 +74,7 @@ class Agent:
             await asyncio.sleep(linger_s)
         finally:
             await tasks.end()
-        if self._lease_id:
-            await self._store.revoke(self._lease_id)
+        await feeds.ended(self._store, self._lease_id)
 
     def look(self) -> None:
         """Look at this host, and publish what is new."""

@@ -69,6 +69,15 @@ async def lease(
             await asyncio.sleep(min(every_s, answer.ttl_s / 3))
 
 
+async def ended(store: Store, lease_id: int) -> None:
+    """End a lease with its keys, 0 is none; where etcd is away its time does."""
+    try:
+        if lease_id:
+            await store.revoke(lease_id)
+    except ClusterdError as error:
+        log.warning("the lease ends by itself: %s", error)
+
+
 @dataclass(frozen=True, slots=True)
 class Locks:
     """The locks that were seen at a revision, by group. `whole` says that there are no others.

@@ -54,8 +54,7 @@ class UndoingService:
             await over.wait()
         finally:
             await tasks.end()
-        if self._lease_id:
-            await self._store.revoke(self._lease_id)
+        await feeds.ended(self._store, self._lease_id)
 
     def _leased(self, seen: LeaseSeen) -> None:
         self._lease_id = seen.lease_id if seen.ttl_s > 0 else 0
