@@ -65,7 +65,7 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of etcd's accounts: `verb` says which (`Accounting` of the store has a method of that name)."""
+    """One change of etcd's accounts: `verb` says which, one call of etcd each (`clusterd.store.accounts`)."""
 
     verb: str  # add_role | delete_role | grant | withdraw | add_user | delete_user | give_role | take_role
     subject: str  # the role or the user
