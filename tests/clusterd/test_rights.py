@@ -79,6 +79,14 @@ def test_a_secret_is_read_by_those_alone_who_need_it(secret: str, readers: set[s
     }
 
 
+def test_there_is_no_key_that_no_role_may_write() -> None:
+    written = [each.key for role in WANT.roles.values() for each in role.permissions if each.access is not Access.READ]
+    prefixes = {name: getattr(KEYS, name) for name in dir(Keys) if name.endswith("_prefix")}
+    assert len(prefixes) > 12
+    for name, prefix in prefixes.items():
+        assert any(key.startswith(prefix) or prefix.startswith(key) for key in written), f"{name}: who writes it?"
+
+
 def test_every_router_and_every_agent_has_a_user_of_its_own() -> None:
     assert WANT.users == {
         "clusterd-main-router-r1": {"clusterd-main-router"},
