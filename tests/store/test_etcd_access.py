@@ -77,6 +77,23 @@ async def test_a_login_that_a_restart_made_worthless_is_renewed_once_for_everybo
 
 
 @pytest.mark.etcd
+async def test_a_login_that_ended_by_time_is_renewed(tmp_path: Path) -> None:
+    """etcd forgets a token that nobody used for five minutes, or for as long as one says."""
+    with Member(tmp_path, extra=("--bcrypt-cost", "4", "--auth-token-ttl", "1")) as member:
+        enable(member)
+        store = EtcdStore([member.endpoint], ROUTER, probe_s=1.0)
+        revision = (await store.transact((), (Put("/mine/a", b"1"),))).revision
+        watch = store.watch("/mine/", revision + 1)
+        waiting = asyncio.create_task(first(watch, within_s=20))
+        await asyncio.sleep(4)
+        logins = gauge(member, LOGINS)
+        await store.transact((), (Put("/mine/a", b"2"),))
+        assert gauge(member, LOGINS) == logins + 1
+        assert len((await waiting).changes) == 1
+        await store.close()
+
+
+@pytest.mark.etcd
 async def test_what_the_user_may_not_do_is_a_store_error_that_says_how_to_allow_it(guarded: Member) -> None:
     store = EtcdStore([guarded.endpoint], ROUTER, probe_s=1.0)
     advice = "permission denied.*etcdctl role grant-permission"
