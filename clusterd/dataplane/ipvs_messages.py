@@ -8,11 +8,12 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import get_args
 
 from clusterd.counters import Counters
-from clusterd.dataplane.netlink import attribute, attributes, nested
+from clusterd.dataplane.netlink import Layout, attribute, attributes, nested
 from clusterd.model import Checksum, Forwarding, Protocol, TunnelType
 from clusterd.plane import (
     AnyServiceKey,
@@ -26,6 +27,7 @@ from clusterd.plane import (
     Tunnel,
     Verb,
 )
+from clusterd.services import IPIP
 
 _NEW_SERVICE, _SET_SERVICE, _DEL_SERVICE, GET_SERVICE, _NEW_DEST, _SET_DEST, _DEL_DEST, GET_DESTINATION = range(1, 9)
 SERVICE, DESTINATION = 1, 2
@@ -33,7 +35,7 @@ _SVC_AF, _SVC_PROTOCOL, _SVC_ADDR, _SVC_PORT, _SVC_FWMARK = range(1, 6)
 _SVC_SCHED, _SVC_FLAGS, _SVC_TIMEOUT, _SVC_NETMASK = range(6, 10)
 _SVC_ENGINE = 11
 _DEST_ADDR, _DEST_PORT, _DEST_FWD, _DEST_WEIGHT, _DEST_UPPER, _DEST_LOWER, _DEST_ACTIVE, _DEST_INACTIVE = range(1, 9)
-_DEST_FAMILY = 11
+_DEST_PERSISTENT, _DEST_FAMILY = 9, 11
 _DEST_TUN_TYPE, _DEST_TUN_PORT, _DEST_TUN_FLAGS = range(13, 16)
 _SVC_STATS64 = _DEST_STATS64 = 12  # since Linux 4.1
 _STATS = (  # by their numbers there, from 1 on: each of 64 bits
@@ -62,6 +64,15 @@ _CHECKSUMS: tuple[Checksum, ...] = ("none", "csum", "remcsum")
 assert set(_METHODS) == set(get_args(Forwarding))  # noqa: S101 - a new way of forwarding needs its number here
 assert set(_TUNNELS) == set(get_args(TunnelType))  # noqa: S101 - and so does a new tunnel
 
+_FAMILIES = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
+_KEY_LAYOUT = Layout((_DEST_ADDR, "16s"), (_DEST_PORT, "2s"), (_DEST_FAMILY, "H"))
+_NUMBERS_LAYOUT = Layout((_DEST_FWD, "I"), (_DEST_WEIGHT, "I"), (_DEST_UPPER, "I"), (_DEST_LOWER, "I"))
+_READ_LAYOUT = Layout(  # as kernels since Linux 5.3 fill it in (ip_vs_ctl.c, ip_vs_genl_fill_dest)
+    *((_DEST_ADDR, "16s"), (_DEST_PORT, "2s"), (_DEST_FWD, "I"), (_DEST_WEIGHT, "I")),
+    *((_DEST_TUN_TYPE, "B"), (_DEST_TUN_PORT, "2s"), (_DEST_TUN_FLAGS, "H"), (_DEST_UPPER, "I"), (_DEST_LOWER, "I")),
+    *((_DEST_ACTIVE, "I"), (_DEST_INACTIVE, "I"), (_DEST_PERSISTENT, "I"), (_DEST_FAMILY, "H")),
+)
+
 _SERVICE_COMMANDS = {Verb.ADD: _NEW_SERVICE, Verb.SET: _SET_SERVICE, Verb.DELETE: _DEL_SERVICE}
 _DESTINATION_COMMANDS = {Verb.ADD: _NEW_DEST, Verb.SET: _SET_DEST, Verb.DELETE: _DEL_DEST}
 
@@ -87,7 +98,7 @@ def _host(data: bytes, family: int) -> HostAddress:
 
 
 def _family(kind: int, version: int) -> bytes:
-    return _u16(kind, socket.AF_INET6 if version == 6 else socket.AF_INET)
+    return _u16(kind, _FAMILIES[version])
 
 
 def _service_key(key: AnyServiceKey) -> bytes:
@@ -121,18 +132,15 @@ def _netmask(service: Service) -> bytes:
 
 
 def _destination_key(key: DestinationKey) -> bytes:
-    return _address(_DEST_ADDR, key.address) + _port(_DEST_PORT, key.port) + _family(_DEST_FAMILY, key.address.version)
+    address = key.address
+    return _KEY_LAYOUT.pack(address.packed, key.port.to_bytes(2), _FAMILIES[address.version])
 
 
 def _destination(destination: Destination) -> bytes:
-    return (
-        _destination_key(destination.key)
-        + _u32(_DEST_FWD, _METHODS[destination.forwarding])
-        + _u32(_DEST_WEIGHT, destination.weight)
-        + _u32(_DEST_UPPER, destination.upper)
-        + _u32(_DEST_LOWER, destination.lower)
-        + (_tunnel(destination.tunnel) if destination.forwarding == "tunnel" else b"")
-    )
+    method = _METHODS[destination.forwarding]
+    numbers = _NUMBERS_LAYOUT.pack(method, destination.weight, destination.upper, destination.lower)
+    told = _destination_key(destination.key) + numbers
+    return told + _tunnel(destination.tunnel) if destination.forwarding == "tunnel" else told
 
 
 def _tunnel(tunnel: Tunnel) -> bytes:
@@ -143,6 +151,7 @@ def _tunnel(tunnel: Tunnel) -> bytes:
     )
 
 
+@lru_cache(maxsize=64)  # a service's destinations mostly follow each other
 def which(key: AnyServiceKey) -> bytes:
     """Return what names a service."""
     return nested(SERVICE, _service_key(key))
@@ -151,13 +160,13 @@ def which(key: AnyServiceKey) -> bytes:
 def message(operation: Operation) -> tuple[int, bytes]:
     """Return the command and the body that carry an operation out."""
     match operation.item:
-        case Service() as service:
-            body = _service_key(service.key) if operation.verb is Verb.DELETE else _service(service)
-            return _SERVICE_COMMANDS[operation.verb], nested(SERVICE, body)
         case Destination() as destination:
             gone = operation.verb is Verb.DELETE
             body = _destination_key(destination.key) if gone else _destination(destination)
             return _DESTINATION_COMMANDS[operation.verb], which(destination.key.service) + nested(DESTINATION, body)
+        case Service() as service:
+            body = _service_key(service.key) if operation.verb is Verb.DELETE else _service(service)
+            return _SERVICE_COMMANDS[operation.verb], nested(SERVICE, body)
         case other:
             raise TypeError(f"not an IPVS item: {other}")
 
@@ -200,26 +209,33 @@ def _prefix(found: Mapping[int, bytes], key: AnyServiceKey) -> int:
 
 def destination(behind: AnyServiceKey, data: bytes) -> Destination:
     """Return the destination that these attributes describe."""
-    found = dict(attributes(data))
-    (port,) = struct.unpack(">H", found[_DEST_PORT])
-    way = _WAYS.get(_number(found, _DEST_FWD) & _FORWARDING_MASK, "nat")  # nat to a local address reads as local
-    address = _host(found[_DEST_ADDR], _number(found, _DEST_FAMILY))
-    tunnel = _decoded_tunnel(found) if way == "tunnel" else Tunnel()
-    return Destination(
-        DestinationKey(behind, address, port),
-        way,
-        _number(found, _DEST_WEIGHT),
-        tunnel,
-        _number(found, _DEST_UPPER),
-        _number(found, _DEST_LOWER),
+    parts = _READ_LAYOUT.unpack(data)
+    if parts is None:
+        return _destination_of(behind, dict(attributes(data)))
+    address, port, method, weight, kind, tunnel_port, flags, upper, lower, _, _, _, family = parts
+    key = DestinationKey(behind, _host(address, family), int.from_bytes(port))
+    way = _way(method)
+    tunnel = _tunnel_of(kind, tunnel_port, flags) if way == "tunnel" else IPIP
+    return Destination(key, way, weight, tunnel, upper, lower)
+
+
+def _destination_of(behind: AnyServiceKey, found: Mapping[int, bytes]) -> Destination:
+    """Return it whatever the order of its attributes; a kernel before Linux 5.3 says nothing about tunnels."""
+    key = DestinationKey(
+        behind, _host(found[_DEST_ADDR], _number(found, _DEST_FAMILY)), int.from_bytes(found[_DEST_PORT])
     )
+    way, numbers = _way(_number(found, _DEST_FWD)), (_number(found, _DEST_UPPER), _number(found, _DEST_LOWER))
+    kind, flags = _number(found, _DEST_TUN_TYPE), _number(found, _DEST_TUN_FLAGS)
+    tunnel = _tunnel_of(kind, found.get(_DEST_TUN_PORT, b""), flags) if way == "tunnel" else IPIP
+    return Destination(key, way, _number(found, _DEST_WEIGHT), tunnel, *numbers)
 
 
-def _decoded_tunnel(found: Mapping[int, bytes]) -> Tunnel:
-    """Return the tunnel; a kernel that knows ipip only (before Linux 5.3) says nothing about it."""
-    number, flags = _number(found, _DEST_TUN_TYPE), _number(found, _DEST_TUN_FLAGS)
-    port = int.from_bytes(found.get(_DEST_TUN_PORT, b""), "big")
-    return Tunnel(_TUNNELS[number], port, _CHECKSUMS[min(flags, len(_CHECKSUMS) - 1)])
+def _way(method: int) -> Forwarding:
+    return _WAYS.get(method & _FORWARDING_MASK, "nat")  # nat to a local address reads as local
+
+
+def _tunnel_of(kind: int, port: bytes, flags: int) -> Tunnel:
+    return Tunnel(_TUNNELS[kind], int.from_bytes(port), _CHECKSUMS[min(flags, len(_CHECKSUMS) - 1)])
 
 
 def service_counters(data: bytes, active: int, inactive: int) -> Counters:

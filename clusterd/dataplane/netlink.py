@@ -1,4 +1,4 @@
-"""Netlink in batches: many messages a send, every one acknowledged (netlink(7)).
+"""Netlink in batches: many messages a send, of which the kernel names those that it refuses (netlink(7)).
 
 Encodes and decodes attributes with `struct`, since a table of 10,000 destinations is written in one go; knows nothing
 of what the messages say.
@@ -8,16 +8,17 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from clusterd.errors import ApplyError
 
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _CAP_ACK = 270, 10
-# The kernel acknowledges all messages of a send before we can read, and drops what does not fit: the receive buffer's
-# 212,992 bytes (net.core.rmem_default) hold 277 acknowledgements of 768 bytes.
+# The kernel answers all messages of a send before we can read, and drops what does not fit: the receive buffer's
+# 212,992 bytes (net.core.rmem_default) hold 277 refusals of 768 bytes.
 _SEND_MESSAGES = 100
-_RECEIVE_BYTES = 1 << 20
+_RECEIVE_BYTES = 1 << 16  # the kernel's answers to a dump come in pieces of 32 kB at most (af_netlink.c, netlink_dump)
 _NESTED, _TYPE_MASK = 0x8000, 0x3FFF
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _TIMEOUT_S = 10.0
@@ -43,6 +44,35 @@ def attributes(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
         start += (length + 3) & ~3
 
 
+class Layout:
+    """Attributes of fixed lengths, one after the other: packed and unpacked in one go.
+
+    A field is its kind and its payload as a format of `struct`, in the host's byte order. Attribute by attribute takes
+    five times as long.
+    """
+
+    def __init__(self, *fields: tuple[int, str]) -> None:
+        lengths = [struct.calcsize("=" + code) for _, code in fields]
+        padded = (f"I{code}{-length % 4}x" for (_, code), length in zip(fields, lengths, strict=True))
+        heads = (struct.pack("=HH", 4 + length, kind) for (kind, _), length in zip(fields, lengths, strict=True))
+        self._struct = struct.Struct("=" + "".join(padded))
+        self._heads = tuple(struct.unpack("=I", head)[0] for head in heads)
+        self._blank = [part for head in self._heads for part in (head, None)]
+
+    def pack(self, *values: object) -> bytes:
+        """Return the attributes with these payloads."""
+        parts = self._blank.copy()
+        parts[1::2] = values
+        return self._struct.pack(*parts)
+
+    def unpack(self, data: bytes) -> tuple[Any, ...] | None:
+        """Return the payloads that data begins with, None where other attributes stand there."""
+        if len(data) < self._struct.size:
+            return None
+        parts = self._struct.unpack_from(data)
+        return parts[1::2] if parts[::2] == self._heads else None
+
+
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield (kind, sequence, payload) of the messages in what was received."""
     start = 0
@@ -61,6 +91,7 @@ class Netlink:
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # acknowledgements do not repeat the request
         self._socket.bind((0, 0))
         self._sequence = 0
+        self._received = bytearray(_RECEIVE_BYTES)  # kept: the memory for it costs more than what is mostly in it
 
     def close(self) -> None:
         """Close the socket."""
@@ -93,21 +124,29 @@ class Netlink:
         refused: dict[int, int] = {}
         for position in range(0, len(bodies), _SEND_MESSAGES):
             first_sequence = self._sequence + 1
-            together = [self._message(kind, body, ACK | flags) for body in bodies[position : position + _SEND_MESSAGES]]
-            self._socket.send(b"".join(together))
-            waiting = set(range(first_sequence, first_sequence + len(together)))
-            while waiting:
-                for answer, sequence, payload in self._receive():
-                    if answer == _ERROR and sequence in waiting:
-                        waiting.discard(sequence)
-                        code = struct.unpack_from("=i", payload)[0]
-                        if code:
-                            refused[position + sequence - first_sequence] = -code
+            *others, last = bodies[position : position + _SEND_MESSAGES]
+            together = [self._message(kind, body, flags) for body in others]
+            self._socket.send(b"".join((*together, self._message(kind, last, ACK | flags))))
+            for sequence, code in self._answers(first_sequence):
+                if code:
+                    refused[position + sequence - first_sequence] = code
         return refused
+
+    def _answers(self, first_sequence: int) -> Iterator[tuple[int, int]]:
+        """Yield sequence and errno of what was refused of a send, and at the end of its last message.
+
+        That one is acknowledged, and the kernel works in order: what it has not refused by then is done.
+        """
+        done = False
+        while not done:
+            for answer, sequence, payload in self._receive():
+                if answer == _ERROR and sequence >= first_sequence:
+                    yield sequence, -struct.unpack_from("=i", payload)[0]
+                    done = done or sequence == self._sequence
 
     def _receive(self) -> Iterator[tuple[int, int, bytes]]:
         try:
-            data = self._socket.recv(_RECEIVE_BYTES)
+            length = self._socket.recv_into(self._received)
         except OSError as error:
             raise ApplyError(f"the kernel did not answer over netlink: {error}") from error
-        yield from messages(data)
+        yield from messages(bytes(memoryview(self._received)[:length]))

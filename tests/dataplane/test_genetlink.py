@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusterd.dataplane import genetlink
 from clusterd.dataplane.genetlink import GenericNetlink
-from clusterd.dataplane.netlink import ACK, attribute, attributes, nested
+from clusterd.dataplane.netlink import ACK, Layout, attribute, attributes, nested
 from clusterd.errors import ApplyError
 
 KINDS = st.integers(1, 0x3FFF)
@@ -37,6 +37,28 @@ def test_an_attribute_may_hold_others(pairs: list[tuple[int, bytes]], kind: int)
 @given(st.binary(max_size=60))
 def test_no_bytes_make_reading_raise_or_go_on_for_ever(data: bytes) -> None:
     assert len(list(attributes(data))) <= len(data) // 4
+
+
+FIELDS = ((1, "16s"), (2, "2s"), (13, "B"), (3, "I"), (11, "H"))
+VALUES = (b"address".ljust(16, b"\0"), b"\x1f\x90", 2, 0xFFFFFFFF, 10)
+
+
+def test_attributes_of_fixed_lengths_are_the_same_bytes_in_one_go_as_one_by_one() -> None:
+    one_by_one = b"".join(
+        attribute(kind, struct.pack("=" + code, value)) for (kind, code), value in zip(FIELDS, VALUES, strict=True)
+    )
+    layout = Layout(*FIELDS)
+    assert layout.pack(*VALUES) == one_by_one
+    assert layout.pack(*VALUES) == one_by_one  # what was packed before does not stay
+    assert layout.unpack(one_by_one + attribute(7, b"more")) == VALUES
+
+
+@settings(deadline=None)
+@given(FOUND)
+def test_other_attributes_are_not_taken_for_those_of_a_layout(pairs: list[tuple[int, bytes]]) -> None:
+    data = b"".join(attribute(kind, payload) for kind, payload in pairs)
+    assert Layout((1, "I"), (2, "I")).unpack(attribute(1, b"four") + data[:7]) is None
+    assert Layout((0x4000, "I")).unpack(data) is None
 
 
 def test_the_kernel_names_its_families() -> None:
