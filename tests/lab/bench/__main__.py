@@ -1,21 +1,29 @@
-"""`python -m tests.lab.bench takeover`, `… prober`: measures and writes docs/benchmarks.md and its plots."""
+"""`python -m tests.lab.bench takeover`, `prober` or `dataplane`: measures, writes docs/benchmarks.md and its plots."""
 
 import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from tests.lab import guest, machine
-from tests.lab.bench import page, probes
+from tests.lab.bench import dataplane, page, plans, probes
+from tests.lab.bench.figures import Figure, told
 from tests.lab.bench.takeovers import EVENTS, ROW, Row
 
 DOCS = guest.ROOT / "docs"
 LIMIT_S = 4 * 3600
+PARTS = {  # of the data plane: the module that runs in the lab's machine, None for what needs none
+    "plan": None,
+    "table": "tests.lab.bench.tables",
+    "commit": "tests.lab.bench.commits",
+    "burden": "tests.lab.bench.burden",
+}
 
 
 @click.group()
@@ -54,17 +62,12 @@ def prober(seconds: float, docs: Path) -> None:
     there: list[probes.Load] = []
 
     def heard(line: str) -> None:
-        click.echo(line)
         if line.startswith(probes.ROW):
             there.append(probes.Load(**json.loads(line.removeprefix(probes.ROW))))
 
-    command = [sys.executable, "-m", "tests.lab.bench.probes", "beside", str(seconds)]
-    if machine.run(command, limit_s=LIMIT_S, on_line=heard, mode="fast"):
-        raise click.ClickException("the measurement beside keepalived failed; nothing was written")
-    release = platform.release().partition("-")[0]
-    processor = f"{os.cpu_count()} processors, Linux {release}, Python {platform.python_version()}"
+    _run([sys.executable, "-m", "tests.lab.bench.probes", "beside", str(seconds)], heard, "fast")
     text = (
-        f"{datetime.now(UTC).date()}, on the loopback of a machine with {processor}. {seconds:g} s each.\n\n"
+        f"{datetime.now(UTC).date()}, on the loopback of a machine with {_here()}. {seconds:g} s each.\n\n"
         f"{page.loads(here)}\n\nBeside keepalived, in turns: {_circumstances()}\n\n{page.loads(there)}"
     )
     file = docs / "benchmarks.md"
@@ -72,19 +75,64 @@ def prober(seconds: float, docs: Path) -> None:
     click.echo(text)
 
 
+@main.command("dataplane")
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="only this; may be repeated")
+@click.option("--mode", default="steady", show_default=True, type=click.Choice(list(guest.MODES)), help="guest's clock")
+@click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
+def of_dataplane(parts: tuple[str, ...], mode: str, docs: Path) -> None:
+    """Measure what the data plane costs, for 10 to 3,000 virtual servers, beside keepalived and ipvsadm.
+
+    What was measured of other parts before stays on the page.
+    """
+    file = docs / "benchmarks-dataplane.json"
+    known = dataplane.kept(file)
+    for part in parts or PARTS:
+        known[part] = _part(part, mode)
+        dataplane.keep(file, known)
+        page_file, text = docs / "benchmarks.md", dataplane.text(known)
+        dataplane.plot(dataplane.figures_of(known), docs / "benchmarks-dataplane.svg")
+        page_file.write_text(page.replaced(page_file.read_text(), "dataplane", text))
+    click.echo(dataplane.text(known))
+
+
+def _part(part: str, mode: str) -> dataplane.Part:
+    module = PARTS[part]
+    if module is None:
+        found = tuple(figure for size in plans.SIZES for figure in plans.measured(size))
+        return dataplane.Part(f"{datetime.now(UTC).date()}, {_here()}.", found)
+    seen: list[Figure] = []
+    _run([sys.executable, "-m", module], lambda line: seen.extend(filter(None, [told(line)])), mode)
+    return dataplane.Part(_circumstances(), tuple(seen))
+
+
 def _measured(module: str, *arguments: str) -> list[Row]:
     """Run a module in the lab's machine and return its rows; what else it prints is shown."""
     rows: list[Row] = []
 
     def heard(line: str) -> None:
-        click.echo(line)
         if line.startswith(ROW):
             rows.append(Row(**json.loads(line.removeprefix(ROW))))
 
-    status = machine.run([sys.executable, "-m", module, *arguments], limit_s=LIMIT_S, on_line=heard)
+    _run([sys.executable, "-m", module, *arguments], heard)
+    return rows
+
+
+def _run(command: list[str], heard: Callable[[str], None], mode: str = "steady") -> None:
+    """Run a command in the lab's machine, show its lines and have them heard; nothing is written where it fails."""
+
+    def shown(line: str) -> None:
+        click.echo(line)
+        heard(line)
+
+    status = machine.run(command, limit_s=LIMIT_S, on_line=shown, mode=mode)
     if status:
         raise click.ClickException(f"the measurement ended with status {status}; nothing was written")
-    return rows
+
+
+def _here() -> str:
+    """What this program runs on."""
+    release = platform.release().partition("-")[0]
+    return f"{os.cpu_count()} processors, Linux {release}, Python {platform.python_version()}"
 
 
 def _circumstances() -> str:

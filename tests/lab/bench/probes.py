@@ -50,9 +50,9 @@ class Load:
     files: int
 
 
-def serve(kind: str) -> None:
-    """Answer on every address of the loopback, at the port that is printed."""
-    listening = socket.create_server(("0.0.0.0", 0), backlog=4096)
+def serve(kind: str, port: int = 0) -> None:
+    """Answer on every address of this host, at the port that is printed."""
+    listening = socket.create_server(("0.0.0.0", port), backlog=4096)
     print(listening.getsockname()[1], flush=True)
     listening.setblocking(False)
     epoll = select.epoll()
