@@ -11,10 +11,11 @@ from errno import EEXIST, ENOENT, ESRCH
 from pathlib import Path
 
 from clusterd.clock import boottime_s
+from clusterd.collecting import collecting_seldom
 from clusterd.counters import Counters
 from clusterd.dataplane import ipvs_messages as messages
 from clusterd.dataplane.genetlink import GenericNetlink
-from clusterd.dataplane.netlink import DUMP, attributes
+from clusterd.dataplane.netlink import DUMP, inside
 from clusterd.plane import Failure, Item, Key, Operation, Scope, Service, Verb
 
 _TABLE = Path("/proc/thread-self/net/ip_vs")
@@ -42,6 +43,7 @@ class Ipvs:
         """Close the socket; the table stays."""
         self._netlink.close()
 
+    @collecting_seldom()
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return the services that are ours with their destinations.
 
@@ -66,14 +68,14 @@ class Ipvs:
 
     def _services(self, scope: Scope) -> Iterator[tuple[Service, bytes]]:
         for reply in self._netlink.ask(messages.GET_SERVICE, flags=DUMP):
-            data = dict(attributes(reply)).get(messages.SERVICE, b"")
+            data = inside(reply, messages.SERVICE)
             service = messages.service(data)
             if service is not None and scope.owns(service.key):
                 yield service, data
 
     def _behind(self, service: Service) -> Iterator[bytes]:
         for answer in self._netlink.ask(messages.GET_DESTINATION, messages.which(service.key), DUMP):
-            yield dict(attributes(answer)).get(messages.DESTINATION, b"")
+            yield inside(answer, messages.DESTINATION)
 
     def counters(self, scope: Scope) -> dict[Key, Counters]:
         """Return what was counted for the services that are ours and for their destinations."""
@@ -87,6 +89,7 @@ class Ipvs:
             found[service.key] = messages.service_counters(data, active, inactive)
         return found
 
+    @collecting_seldom()
     def apply(self, operations: Sequence[Operation]) -> tuple[Failure, ...]:
         """Carry the operations out in one go; return those that the kernel refused, with its words."""
         self._known = None  # the kernel's text would not show every change

@@ -58,7 +58,8 @@ _FLAGS |= {f"flag-{number}": bit for number, bit in enumerate(_SCHEDULERS_OWN, s
 _FORWARDING_MASK = 0x7  # the low bits of IP_VS_CONN_F_…
 _PROTOCOLS: dict[Protocol, int] = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
 _METHODS: dict[Forwarding, int] = {"nat": 0, "tunnel": 2, "direct": 3}
-_WAYS = {number: way for way, number in _METHODS.items()}
+_WAYS: dict[int, Forwarding] = dict.fromkeys(range(8), "nat")  # nat to a local address reads as local
+_WAYS |= {number: way for way, number in _METHODS.items()}
 _TUNNELS: tuple[TunnelType, ...] = ("ipip", "gue", "gre")  # by their numbers, from 0 on
 _CHECKSUMS: tuple[Checksum, ...] = ("none", "csum", "remcsum")
 assert set(_METHODS) == set(get_args(Forwarding))  # noqa: S101 - a new way of forwarding needs its number here
@@ -214,7 +215,7 @@ def destination(behind: AnyServiceKey, data: bytes) -> Destination:
         return _destination_of(behind, dict(attributes(data)))
     address, port, method, weight, kind, tunnel_port, flags, upper, lower, _, _, _, family = parts
     key = DestinationKey(behind, _host(address, family), int.from_bytes(port))
-    way = _way(method)
+    way = _WAYS[method & _FORWARDING_MASK]
     tunnel = _tunnel_of(kind, tunnel_port, flags) if way == "tunnel" else IPIP
     return Destination(key, way, weight, tunnel, upper, lower)
 
@@ -224,14 +225,11 @@ def _destination_of(behind: AnyServiceKey, found: Mapping[int, bytes]) -> Destin
     key = DestinationKey(
         behind, _host(found[_DEST_ADDR], _number(found, _DEST_FAMILY)), int.from_bytes(found[_DEST_PORT])
     )
-    way, numbers = _way(_number(found, _DEST_FWD)), (_number(found, _DEST_UPPER), _number(found, _DEST_LOWER))
+    way = _WAYS[_number(found, _DEST_FWD) & _FORWARDING_MASK]
+    numbers = _number(found, _DEST_UPPER), _number(found, _DEST_LOWER)
     kind, flags = _number(found, _DEST_TUN_TYPE), _number(found, _DEST_TUN_FLAGS)
     tunnel = _tunnel_of(kind, found.get(_DEST_TUN_PORT, b""), flags) if way == "tunnel" else IPIP
     return Destination(key, way, _number(found, _DEST_WEIGHT), tunnel, *numbers)
-
-
-def _way(method: int) -> Forwarding:
-    return _WAYS.get(method & _FORWARDING_MASK, "nat")  # nat to a local address reads as local
 
 
 def _tunnel_of(kind: int, port: bytes, flags: int) -> Tunnel:

@@ -73,6 +73,14 @@ class Layout:
         return parts[1::2] if parts[::2] == self._heads else None
 
 
+def inside(data: bytes, kind: int) -> bytes:
+    """Return the payload of the attribute that data begins with, nothing where that is not of this kind."""
+    if len(data) < 4:
+        return b""
+    length, found = struct.unpack_from("=HH", data)
+    return data[4:length] if found & _TYPE_MASK == kind else b""
+
+
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield (kind, sequence, payload) of the messages in what was received."""
     start = 0
