@@ -1,3 +1,7 @@
-"""What every test may use. The lab (tests marked `lab`, the fixture `measure`) comes from tests/lab/plugin.py."""
+"""What every test may use.
 
-pytest_plugins = ["tests.lab.plugin"]
+The lab (tests marked `lab`, the fixture `measure`) comes from tests/lab/plugin.py, the members of etcd that tests break
+(the fixture `members`) from tests/store/plugin.py.
+"""
+
+pytest_plugins = ["tests.lab.plugin", "tests.store.plugin"]

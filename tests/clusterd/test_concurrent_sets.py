@@ -21,7 +21,7 @@ from clusterd.store.etcd import EtcdStore
 from tests.clusterd.command_line import CommandLine, Ended
 from tests.clusterd.commits import ALICE
 from tests.clusterd.setter import assignment, told
-from tests.store.etcd_server import ETCD, Member, cluster
+from tests.store.etcd_server import Member
 
 COMMANDS = 200
 SETTERS = 8
@@ -66,25 +66,24 @@ async def kill_in_the_middle(store: EtcdStore, member: Member) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(ETCD is None, reason="the etcd program is not on PATH (Debian: etcd-server)")
+@pytest.mark.etcd
 async def test_of_200_concurrent_sets_each_accepted_one_is_in_the_history_once_and_no_update_is_lost(
-    tmp_path: Path,
+    members: tuple[Member, ...], tmp_path: Path
 ) -> None:
     numbers = list(range(1, COMMANDS + 1))
-    with cluster(tmp_path / "etcd") as members:
-        endpoints = [member.endpoint for member in members]
-        store = EtcdStore(endpoints)
-        try:
-            await commit(store, KEYS, None, from_data(served(range(1, COMMANDS + 1))), ALICE)
-            clusterd = CommandLine(",".join(endpoints), KEYS.cluster, tmp_path)
-            running = asyncio.create_task(asyncio.to_thread(run_setters, clusterd, numbers))
-            await kill_in_the_middle(store, members[0])
-            assert not running.done()
-            answers = await running
-            committed = await read(store, KEYS)
-            past = await records(store, KEYS)
-        finally:
-            await store.close()
+    endpoints = [member.endpoint for member in members]
+    store = EtcdStore(endpoints)
+    try:
+        await commit(store, KEYS, None, from_data(served(range(1, COMMANDS + 1))), ALICE)
+        clusterd = CommandLine(",".join(endpoints), KEYS.cluster, tmp_path)
+        running = asyncio.create_task(asyncio.to_thread(run_setters, clusterd, numbers))
+        await kill_in_the_middle(store, members[0])
+        assert not running.done()
+        answers = await running
+        committed = await read(store, KEYS)
+        past = await records(store, KEYS)
+    finally:
+        await store.close()
     assert committed is not None
     assert broken_links(past, committed.head) == ()  # no gap, no record twice
     assert sorted(answer["number"] for answer in answers) == numbers

@@ -12,38 +12,22 @@ import pytest
 from clusterd.store.contract import Batch, Put, Store
 from clusterd.store.etcd import EtcdStore
 from clusterd.store.memory import MemoryStore
-from tests.store.etcd_server import ETCD, Member, cluster, etcdctl
+from tests.store.etcd_server import ETCD, Member, etcdctl
+from tests.store.plugin import why_local
 
 NUMBERS = count(1)
-QUICK = ("--heartbeat-interval", "50", "--election-timeout", "500")  # a cluster that recovers in half the time
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
-    """One etcd member with default settings."""
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
+    """One etcd member with default settings; where tests use containers, one of their three."""
+    if not why_local(request.config):
+        yield request.getfixturevalue("running_cluster")[0]
+        return
     if ETCD is None:
         pytest.skip("the etcd program is not on PATH (Debian: etcd-server)")
     with Member(tmp_path_factory.mktemp("etcd")) as member:
         yield member
-
-
-@pytest.fixture(scope="package")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, ...]]:
-    """Three etcd members."""
-    if ETCD is None:
-        pytest.skip("the etcd program is not on PATH (Debian: etcd-server)")
-    with cluster(tmp_path_factory.mktemp("cluster"), 3, QUICK) as members:
-        yield members
-
-
-@pytest.fixture
-def members(running_cluster: tuple[Member, ...]) -> Iterator[tuple[Member, ...]]:
-    """Three etcd members, all well before and after the test."""
-    yield running_cluster
-    for member in running_cluster:
-        member.revive()
-    for member in running_cluster:
-        member.wait()
 
 
 @pytest.fixture

@@ -67,10 +67,17 @@ class Member:
         """Wait until the member answers and knows a leader (over TLS: until it listens)."""
         end_s = time.monotonic() + timeout_s
         while not self._serves():
-            exited = self._process is None or self._process.poll() is not None
-            if exited or time.monotonic() > end_s:
-                raise RuntimeError(f"etcd did not start: {(self._folder / 'log').read_text()[-2000:]}")
+            if self.ended() or time.monotonic() > end_s:
+                raise RuntimeError(f"etcd did not start: {self.log()}")
             time.sleep(0.05)
+
+    def ended(self) -> bool:
+        """Return whether the member does not run."""
+        return self._process is None or self._process.poll() is not None
+
+    def log(self) -> str:
+        """Return the end of what the member has said."""
+        return (self._folder / "log").read_text()[-2000:]
 
     def _serves(self) -> bool:
         try:
@@ -104,6 +111,12 @@ class Member:
         assert self._process is not None
         self._process.wait()
 
+    def finish(self) -> None:
+        """End the member in good order (SIGTERM)."""
+        self._signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.wait()
+
     def pause(self) -> None:
         """Freeze the member, and wait until it is frozen: its connections stay, and it is silent (SIGSTOP)."""
         self._signal(signal.SIGSTOP)
@@ -116,14 +129,21 @@ class Member:
 
     def revive(self) -> None:
         """Let the member run again, frozen or dead as it may be, and do not wait until it serves."""
-        if self._process is None or self._process.poll() is not None:
+        if self.ended():
             self.launch()
         self.resume()
 
     def stop(self) -> None:
         """End the member, in whatever state it is. Its data stays."""
-        if self._process is not None and self._process.poll() is None:
+        if not self.ended():
             self.kill()
+
+    def restore(self, snapshot: Path) -> None:
+        """Replace the data of a member that has ended by a snapshot's."""
+        shutil.rmtree(self._folder / "data")
+        cluster = ("--initial-cluster", self.initial_cluster, "--initial-advertise-peer-urls", self.peer)
+        data = ("--data-dir", str(self._folder / "data"), "--name", self.name)
+        etcdctl(self.endpoint, "snapshot", "restore", str(snapshot), *data, *cluster)
 
     def __enter__(self) -> Self:
         self.start()

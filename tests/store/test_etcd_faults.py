@@ -6,6 +6,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ async def test_waiting_for_a_dead_etcd_costs_hardly_any_processor_time(tmp_path:
             await seen.end()
 
 
-@pytest.mark.parametrize("fault", [Member.kill, Member.pause])
+@pytest.mark.parametrize("fault", [methodcaller("kill"), methodcaller("pause")], ids=["kill", "pause"])
 async def test_a_watch_and_all_calls_move_on_when_their_member_is_lost(
     fault: Callable[[Member], None], members: tuple[Member, ...], prefix: str
 ) -> None:
