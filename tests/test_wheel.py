@@ -48,12 +48,16 @@ def test_every_program_tells_its_version(programs: Path, tmp_path: Path) -> None
     for program in importlib.metadata.entry_points(group="console_scripts"):
         if program.value.split(".")[0] in ("clusterd", "watchers"):
             assert __version__ in run(programs / program.name, "--version", cwd=tmp_path), program.name
-            assert "Usage" in run(programs / program.name, "--help", cwd=tmp_path), program.name
+    assert "--release" in run(programs / "clusterd-router", "--help", cwd=tmp_path)
 
 
 def test_templates_come_along(programs: Path, tmp_path: Path) -> None:
-    for form in ("lvs.cf", "keepalived", "ipvsadm", "nftables"):
-        assert run(programs / "clusterd", "render", form, "-f", ROOT / "docker" / "cluster.yaml", cwd=tmp_path), form
+    document = ROOT / "docker" / "cluster.yaml"
+    assert "virtual web {" in run(programs / "clusterd", "render", "lvs.cf", "-f", document, cwd=tmp_path)
+    (installed,) = programs.parent.glob("lib/python*/site-packages/renderers/templates")
+    assert {each.name for each in installed.iterdir()} == {
+        each.name for each in (ROOT / "renderers" / "templates").iterdir()
+    }
 
 
 def locked(file: str) -> set[str]:
