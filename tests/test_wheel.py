@@ -51,13 +51,18 @@ def test_every_program_tells_its_version(programs: Path, tmp_path: Path) -> None
     assert "--release" in run(programs / "clusterd-router", "--help", cwd=tmp_path)
 
 
-def test_templates_come_along(programs: Path, tmp_path: Path) -> None:
+def data(root: Path) -> set[str]:
+    """Return the files below the packages that are no code."""
+    files = (file for package in ("clusterd", "renderers", "watchers") for file in (root / package).rglob("*.*"))
+    return {str(file.relative_to(root)) for file in files if file.is_file() and file.suffix not in (".py", ".pyc")}
+
+
+def test_templates_and_all_other_data_come_along(programs: Path, tmp_path: Path) -> None:
     document = ROOT / "docker" / "cluster.yaml"
     assert "virtual web {" in run(programs / "clusterd", "render", "lvs.cf", "-f", document, cwd=tmp_path)
-    (installed,) = programs.parent.glob("lib/python*/site-packages/renderers/templates")
-    assert {each.name for each in installed.iterdir()} == {
-        each.name for each in (ROOT / "renderers" / "templates").iterdir()
-    }
+    (installed,) = programs.parent.glob("lib/python*/site-packages")
+    assert "renderers/templates/lvs.cf.j2" in data(ROOT)
+    assert data(installed) == data(ROOT)
 
 
 def locked(file: str) -> set[str]:
