@@ -12,6 +12,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from clusterd.document import parse
+from renderers import real_server
 from tests.lab.etcd import Etcd
 from tests.lab.guest import ROOT
 from tests.lab.namespaces import Process, call
@@ -166,6 +167,14 @@ class LabCluster:
     def state_file(self, router: str, name: str) -> Path:
         """Return a file of a router's state directory."""
         return Path(self.environment(router)["CLUSTERD_STATE_DIR"]) / name
+
+
+def prepare(network: Network, text: str, virtual: str, server: str) -> None:
+    """Make a node what `clusterd render real-server` says that the document's real server of its name needs."""
+    script = real_server.render(parse(text), virtual, server).text
+    done = network.run(server, "sh", input_text=script)
+    if done.returncode:
+        raise RuntimeError(f"{script}: {done.stderr}")
 
 
 def destinations() -> int:

@@ -10,11 +10,11 @@ import pytest
 
 from tests.lab import takeover
 from tests.lab.client import Watcher
-from tests.lab.cluster import LabCluster, wait_for
+from tests.lab.cluster import LabCluster, prepare, wait_for
 from tests.lab.guest import ROOT
-from tests.lab.namespaces import Process, ip
+from tests.lab.namespaces import Process
 from tests.lab.takeover import Takeover
-from tests.lab.topology import REAL_SERVERS, SWITCH, VIP, Network
+from tests.lab.topology import REAL_SERVERS, VIP, Network
 
 pytestmark = pytest.mark.lab
 
@@ -64,16 +64,10 @@ virtuals:
 Measure = Callable[[str, str], None]
 
 
-def into_the_public_network(network: Network) -> None:
-    """Make rs3 a real server for direct routing: it answers clients itself, and nobody by ARP for the VIP."""
-    ip([f"link add rs3.1 type veth peer name eth1 netns {REAL_SERVERS[2]}", "link set rs3.1 master pub up"], SWITCH)
-    ip([f"addr add {DIRECT_SERVER}/24 dev eth1", "link set eth1 up", f"addr add {DIRECT_VIP}/32 dev lo"], "rs3")
-    network.run("rs3", "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2")
-
-
 @pytest.fixture(scope="module")
 def cluster(network: Network) -> LabCluster:
-    into_the_public_network(network)
+    network.join_public("rs3", DIRECT_SERVER)
+    prepare(network, DOCUMENT, "direct", "rs3")
     for server in REAL_SERVERS:
         network.spawn(server, sys.executable, "-m", "tests.lab.echo", str(PORT), name=f"echo-{server}", cwd=ROOT)
         pages = (sys.executable, "-m", "tests.lab.paced_page", str(PAGES), str(PAGE_S))

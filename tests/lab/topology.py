@@ -86,6 +86,14 @@ class Network:
         call(node, _forget_inherited_forwarding)
         ip(at_node, node)
 
+    def join_public(self, server: str, address: str) -> None:
+        """Give a real server a second card, eth1, in the public network: it can answer clients itself."""
+        ip(
+            [f"link add {server}.1 type veth peer name eth1 netns {server}", f"link set {server}.1 master pub up"],
+            SWITCH,
+        )
+        ip([f"addr add {address}/24 dev eth1", "link set eth1 up"], server)
+
     def run(
         self,
         node: str,
