@@ -16,6 +16,7 @@ from clusterd.keys import Keys
 from clusterd.overview import Holder, Observed, Overview
 from clusterd.reports import (
     AppliedReport,
+    Event,
     Pause,
     PoolReport,
     Switchover,
@@ -38,13 +39,14 @@ _T = TypeVar("_T", bound=BaseModel)
 class Local(BaseModel):
     """What the router on this host answers over its socket: the cluster as it sees it, and the objects it follows.
 
-    `silent_s` is how long etcd has not answered it.
+    `silent_s` is how long etcd has not answered it, `events` what it recorded last.
     """
 
     router: str
     overview: Overview
     objects: Mapping[str, Any] = {}
     silent_s: float | None = None
+    events: tuple[Event, ...] = ()
 
 
 class Planned(BaseModel):

@@ -28,6 +28,7 @@ from clusterd.weights import Pool, Standing
 
 ETCD = "etcd"
 _PLAIN = PoolReport()
+_TOLD = {"head", "applied", "converged", "ready", "not_ready", "problems", "drift", "drift_at"}
 
 
 class Holder(Report):
@@ -77,6 +78,8 @@ class RouterLine(Report):
     not_ready: tuple[str, ...] = ()
     paused: Pause | None = None
     problems: tuple[str, ...] = ()
+    drift: str = ""  # what others changed last in its kernel, and it repaired
+    drift_at: str = ""
 
 
 class ServerLine(Report):
@@ -192,7 +195,7 @@ def _routers(cluster: Cluster, seen: Observed) -> Iterator[RouterLine]:
             holds=tuple(holder for holder in seen.holders if holder.router == name),
             lease_left_s=seen.leases_s.get(name),
             paused=paused.get(name) or paused.get(ALL),
-            **told.model_dump(include={"head", "applied", "converged", "ready", "not_ready", "problems"}),
+            **told.model_dump(include=_TOLD),
         )
 
 

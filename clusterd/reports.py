@@ -48,6 +48,8 @@ class RouterReport(Report):
     groups: Mapping[str, Share] = {}
     problems: tuple[str, ...] = ()
     undoes: bool | None = None
+    drift: str = ""  # what others changed last in its kernel, and it repaired
+    drift_at: str = ""
 
 
 class VerdictReport(Report):
@@ -131,7 +133,7 @@ def router_report(value: bytes) -> RouterReport:
         name: Share(**_texts(share, "role", "since"), **_numbers(share, "token")) for name, share in given.items()
     }
     return RouterReport(
-        **_texts(data, "role", "since"),
+        **_texts(data, "role", "since", "drift", "drift_at"),
         **_numbers(data, "token", "head", "applied"),
         **_flags(data, "converged", "ready", "undoes"),
         not_ready=_list(data, "not_ready"),

@@ -14,7 +14,7 @@ from clusterd.clock import boottime_s
 from clusterd.errors import ClusterdError
 from clusterd.history import utc
 from clusterd.keys import Keys
-from clusterd.reports import encoded
+from clusterd.reports import Event, encoded, event
 from clusterd.store.contract import Put, Store
 from watchers.logs import tagged
 from watchers.telling import telling
@@ -26,6 +26,7 @@ KINDS = ("takeover", "drift", "claim", "disagreement", "network fault")
 LEASE_S = KEPT_S + 86400  # a lease takes the events of one day
 MOST_WAITING = 200
 AT_ONCE = 50
+REMEMBERED = 200  # for whoever asks on this host, also while etcd is away
 RETRY_S = 1.0
 
 
@@ -35,6 +36,7 @@ class Events:
     def __init__(self, me: str, store: Store, keys: Keys) -> None:
         self._me, self._store, self._keys = me, store, keys
         self._waiting: deque[Put] = deque()
+        self._recent: deque[Event] = deque(maxlen=REMEMBERED)
         self._lost = 0
         self._lease_id, self._lease_until_s = 0, 0.0
         self._more = asyncio.Event()
@@ -50,8 +52,19 @@ class Events:
             self._lost += 1
         lost = {"lost_before": self._lost} if self._lost else {}
         value = encoded({"kind": kind, "text": text, "router": self._me, **fields, **lost})
-        self._waiting.append(Put(self._keys.event(now, secrets.token_hex(4)), value))
+        put = Put(self._keys.event(now, secrets.token_hex(4)), value)
+        self._waiting.append(put)
+        self._recent.append(event(put.key.removeprefix(self._keys.events_prefix), value))
         self._more.set()
+
+    @property
+    def recent(self) -> tuple[Event, ...]:
+        """Return the last events since this router was started, newest last."""
+        return tuple(self._recent)
+
+    def last(self, kind: str) -> Event | None:
+        """Return the last event of a kind, None where there is none among the recent ones."""
+        return next((each for each in reversed(self._recent) if each.kind == kind), None)
 
     async def run(self) -> None:
         """Write what was recorded, for ever."""

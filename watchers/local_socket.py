@@ -23,7 +23,7 @@ from clusterd.observing import Local, Planned
 from clusterd.overview import Holder, Observed, overview
 from clusterd.plan import plan
 from clusterd.plane import Key, Plane, Scope
-from clusterd.reports import PoolReport, encoded, pool_report, router_report, verdict_report
+from clusterd.reports import Event, PoolReport, encoded, pool_report, router_report, verdict_report
 from clusterd.weights import Pool
 from watchers.kernel_follower import Wanted
 from watchers.last_good import LastGood
@@ -55,6 +55,7 @@ class Sight:
     heard_s: float
     verdicts: Mapping[Identity, Verdict]
     pools: Mapping[str, Pool]
+    events: tuple[Event, ...] = ()
 
 
 def answer(sight: Sight, count: Callable[[Scope], Mapping[Key, Counters]]) -> bytes:
@@ -77,7 +78,9 @@ def answer(sight: Sight, count: Callable[[Scope], Mapping[Key, Counters]]) -> by
     )
     view = overview(sight.cluster_name, sight.status.head, good.cluster, seen)
     silent_s = round(now_s - sight.heard_s, 1)
-    local = Local(router=me, overview=view, objects=document.objects(good.cluster), silent_s=silent_s)
+    local = Local(
+        router=me, overview=view, objects=document.objects(good.cluster), silent_s=silent_s, events=sight.events
+    )
     return local.model_dump_json().encode() + b"\n"
 
 

@@ -377,6 +377,7 @@ class Router:
         return Wanted(self._followed.number, plane, wish.scope(cluster), owners)
 
     def _status(self) -> Status:
+        drift = self._happened.last("drift")
         return Status(
             role=DRY_RUN if self._writer.dry_run else "active" if self._elections.active else "backup",
             since=self._elections.since(DEFAULT_GROUP),
@@ -389,6 +390,7 @@ class Router:
             not_ready=self._not_ready,
             problems=self._problems.all(),
             undoes=self._undoer.may,
+            **({"drift": drift.text, "drift_at": drift.time} if drift else {}),
         )
 
     def sight(self) -> Sight | None:
@@ -406,6 +408,7 @@ class Router:
             heard_s=self._heard_s,
             verdicts=dict(self._prober.verdicts),
             pools=dict(self._weighing.pools),
+            events=self._happened.recent,
         )
 
     @property

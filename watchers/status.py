@@ -34,6 +34,8 @@ class Status:
     not_ready: tuple[str, ...]  # why not
     problems: tuple[str, ...]
     undoes: bool  # whether it may commit, so that it can undo commits
+    drift: str = ""  # what others changed last, and this router repaired
+    drift_at: str = ""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields under their stable names."""

@@ -12,6 +12,7 @@ from clusterd.observing import Local
 from clusterd.overview import Overview, RouterLine, ServerLine, VirtualLine
 from clusterd.reports import Switchover
 
+DRIFT_SHOWN_S = 3600.0
 GOOD, BAD, DOUBT, QUIET = "green", "bold red", "yellow", "dim"
 _STATES = {"up": GOOD, "down": BAD, "draining": DOUBT, "disabled": QUIET, "unchecked": DOUBT}
 _ROLES = {"active": GOOD, "silent": BAD, "backup": "", "dry run": DOUBT, "unknown": DOUBT}
@@ -30,6 +31,8 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
     parts += [Cell(paused(pause, now), DOUBT) for pause in view.pauses]
     parts += [Cell(_asked(one), DOUBT) for one in view.switchovers]
     parts += [Cell(line, DOUBT) for line in view.pending]
+    drifted = [router for router in view.routers if _lately(router, now)]
+    parts += [Cell(f"router {one.name}, {age(one.drift_at, now)} ago: {one.drift}", DOUBT) for one in drifted]
     if view.routers:
         parts += [Cell(""), _routers(view, now)]
     if view.virtuals:
@@ -37,6 +40,15 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
     if view.counted_by:
         parts += [Cell(""), Cell(f"connections and rates are those of router {view.counted_by}", QUIET)]
     return parts
+
+
+def _lately(router: RouterLine, now: datetime) -> bool:
+    """Tell whether others changed a router's kernel not long ago."""
+    try:
+        since_s = (now - datetime.fromisoformat(router.drift_at)).total_seconds()
+    except (ValueError, TypeError):
+        return False
+    return bool(router.drift) and since_s < DRIFT_SHOWN_S
 
 
 def _asked(one: Switchover) -> str:
@@ -124,13 +136,13 @@ def _counted(counters: Counters | None) -> Iterator[str]:
         [
             str(connections),
             str(counters.connections_rate),
-            _size(counters.bytes_in_rate),
-            _size(counters.bytes_out_rate),
+            size(counters.bytes_in_rate),
+            size(counters.bytes_out_rate),
         ]
     )
 
 
-def _size(count_bytes: int) -> str:
+def size(count_bytes: int) -> str:
     """Return a number of bytes with three digits or so: 812 B, 1.4 MB."""
     size = float(count_bytes)
     for unit in ("B", "kB", "MB", "GB"):

@@ -11,10 +11,9 @@ import click
 
 from clusterd import document
 from clusterd.commands.exits import NotApplied
-from clusterd.commands.looking import look
+from clusterd.commands.looking import Looking, look
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json
-from clusterd.configuration import Committed
 from clusterd.errors import Compacted, StoreUnavailable, wrong
 from clusterd.keys import Keys
 from clusterd.observing import Local, local
@@ -87,42 +86,39 @@ def _only(view: Overview, names: tuple[str, ...]) -> Overview:
 
 
 async def _looked(session: Session, store: Store, keys: Keys) -> Overview:
-    return (await _look(session, store, keys, None))[0]
+    return await _counted(session, keys, (await look(session, store, keys)).view)
 
 
-async def _look(session: Session, store: Store, keys: Keys, known: Committed | None) -> tuple[Overview, Committed, int]:
-    """Return the overview, what is committed, and the revision to watch from."""
-    found = await look(session, store, keys, known)
-    view, base = found.view, found.base
+async def _counted(session: Session, keys: Keys, view: Overview) -> Overview:
+    """Return the view with the counters of the router on this host, if there is one."""
     here = await local(session.settings().socket)
-    if here is not None and here.overview.cluster == keys.cluster:
-        view = with_counters(view, here.overview)
-    return view, base, min(base.revision, found.revision) + 1
+    return with_counters(view, here.overview) if here is not None and here.overview.cluster == keys.cluster else view
 
 
 async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, ...]) -> None:
     """Show how things are, for ever."""
     from clusterd.commands import tables
 
-    clock, base, revision = asyncio.get_running_loop(), None, 0
+    clock, looking = asyncio.get_running_loop(), Looking(session, store, keys)
     with tables.live() as display:
         while True:
-            began_s, known = clock.time(), None
-            try:
-                view, base, revision = await _look(session, store, keys, base)
-            except StoreUnavailable as error:
-                known, revision = await local(session.settings().socket), 0
-                if known is None:
-                    display([tables.Cell(str(error), "red")])
-                    await asyncio.sleep(EVERY_S)
-                    continue
+            began_s, known, revision = clock.time(), None, 0
+            if found := await looking.look():
+                view = await _counted(session, keys, found.view)
+                revision = min(found.base.revision, found.revision) + 1
+            elif (known := await local(session.settings().socket)) is not None:
                 view = known.overview
+            else:
+                display([tables.Cell(str(looking.trouble), "red")])
+                await asyncio.sleep(EVERY_S)
+                continue
             view = _only(view, names)
             if session.json:
                 click.echo(json.dumps(view.model_dump(mode="json"), ensure_ascii=False))
             else:
                 display(_drawn(view, known))
-            await asyncio.sleep(_LEAST_S + 2 * (clock.time() - began_s))
+            if revision:
+                await asyncio.sleep(_LEAST_S + 2 * (clock.time() - began_s))
             await _changed(store, keys, revision)
 
 

@@ -1,9 +1,12 @@
 """The command with somebody at a terminal."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
+import termios
 import time
 from pathlib import Path
 from typing import Self
@@ -29,7 +32,9 @@ class Terminal:
         )
         os.close(theirs)
 
-    def until(self, text: str) -> None:
+    def until(self, text: str, anew: bool = False) -> None:
+        """Wait for a text; `anew` forgets what was seen before."""
+        self.seen = "" if anew else self.seen
         end_s = time.monotonic() + LONG_S
         while text not in self.seen:
             assert time.monotonic() < end_s, f"{text!r} did not come, but {self.seen!r}"
@@ -44,6 +49,11 @@ class Terminal:
             return False
         self.seen += read.decode()
         return bool(read)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size, and tell whoever runs in it."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        os.killpg(self._process.pid, signal.SIGWINCH)
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -70,6 +71,37 @@ def test_a_server_that_is_down_and_a_router_that_is_not_ready_say_why(clusterd: 
     assert "no: 2 servers unchecked" in ended.out
     assert "! router r2: no \\u001b[31mcolour" in ended.out
     assert "! routers disagree on web/rs1: down says r1 (connection refused), up says r2 (status 200)" in ended.out
+
+
+def test_what_others_changed_lately_in_a_routers_kernel_is_told(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    alive(clusterd)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    report(clusterd, "r2", drift="changed by others, repaired: add service", drift_at=now)
+    report(clusterd, "r1", role="active", drift="long ago", drift_at="2026-01-31T10:00:00.000Z")
+    out = clusterd("status").out
+    assert "router r2, 0 s ago: changed by others, repaired: add service" in out.replace("1 s ago", "0 s ago")
+    assert "long ago" not in out
+    told = {one["name"]: one["drift"] for one in clusterd("status", "--json").json["routers"]}
+    assert told == {"r1": "long ago", "r2": "changed by others, repaired: add service"}
+    report(clusterd, "r2", drift="?", drift_at="gibberish")
+    assert "?" not in clusterd("status").out
+
+
+def test_a_terminal_that_changes_its_size_is_followed(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    alive(clusterd)
+    with Terminal(clusterd, "status", "--watch", TERM="xterm") as terminal:
+        terminal.resize(150, 40)
+        terminal.until("192.168.1.1:80")
+        terminal.resize(50, 40)
+        terminal.until("rs3", anew=True)
+        terminal.until("rs3", anew=True)
+        assert "192.168.1.1:80" not in terminal.seen
+        terminal.resize(150, 40)
+        terminal.until("192.168.1.1:80")
+        terminal.interrupt()
+        assert terminal.end() == 130
 
 
 def test_one_virtual_server_can_be_asked_for(clusterd: CommandLine) -> None:

@@ -1,10 +1,14 @@
 """What a router tells on its own host, which needs no etcd."""
 
 import asyncio
+import json
+import signal
 import socket
 import stat
+import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +24,7 @@ from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.observing import Local, Planned, local
 from clusterd.plane import Destination, Key, Plane, Scope
+from clusterd.reports import Event
 from clusterd.store.memory import MemoryStore
 from clusterd.weights import Pool, Standing
 from tests.clusterd.command_line import CommandLine
@@ -130,10 +135,12 @@ def test_who_holds_for_ever_or_not_at_all_has_no_margin(until_s: float) -> None:
 
 
 @contextmanager
-def listening(path: Path, seen: Sight | Wanted | None) -> Iterator[None]:
-    """Have a router's socket there, in a thread of its own."""
+def listening(path: Path, seen: Sight | Wanted | Callable[[], Sight] | None) -> Iterator[None]:
+    """Have a router's socket there, in a thread of its own, which tells `seen`, or what that returns."""
     loop = asyncio.new_event_loop()
-    task = loop.create_task(LocalSocket[Sight | Wanted](path, lambda: seen, answered).run())
+    task = loop.create_task(
+        LocalSocket[Sight | Wanted](path, lambda: seen() if callable(seen) else seen, answered).run()
+    )
 
     def serve() -> None:
         try:
@@ -234,6 +241,54 @@ def test_while_etcd_is_down_explain_is_what_the_local_router_knows(clusterd: Com
     assert ended.out.splitlines()[0] == "web/rs2 (192.168.1.2:80): not in the pool"
     assert "refused, says r1, which decides" in ended.out
     assert "by default" not in ended.out
+
+
+def test_while_etcd_is_down_watching_goes_on_every_second_or_so(clusterd: CommandLine) -> None:
+    variables = {"CLUSTERD_RUN_DIR": str(clusterd.folder)}
+    with (
+        listening(clusterd.folder / "main.sock", sight()),
+        clusterd.start("status", "--watch", "--json", stdout=subprocess.PIPE, variables=variables) as process,
+    ):
+        assert process.stdout
+        process.stdout.readline()  # after etcd's time
+        began_s = time.monotonic()
+        for _ in range(3):
+            assert json.loads(process.stdout.readline())["told_by"] == "router r1"
+        assert time.monotonic() - began_s < 3 * 3
+        process.send_signal(signal.SIGTERM)
+
+
+EVENTS = tuple(
+    Event(id=f"id{n}", time=f"2026-01-31T10:00:0{n}.000Z", kind="takeover", text="r1 is active", router="r1")
+    for n in (1, 2, 3)
+)
+
+
+def test_while_etcd_is_down_events_are_those_that_the_local_router_recorded(clusterd: CommandLine) -> None:
+    here = {"CLUSTERD_RUN_DIR": str(clusterd.folder)}
+    with listening(clusterd.folder / "main.sock", sight(events=EVENTS)):
+        ended = clusterd("events", "-n", "2", **here)
+        told = clusterd("events", "--json", **here)
+    assert ended.code == told.code == 4
+    assert ended.out == (
+        "2026-01-31T10:00:02.000Z  r1  takeover  r1 is active\n2026-01-31T10:00:03.000Z  r1  takeover  r1 is active\n"
+    )
+    assert "these are only the events that router r1 recorded" in ended.err
+    assert [one["id"] for one in told.json] == ["id1", "id2", "id3"]
+
+
+def test_events_are_followed_while_etcd_is_down(clusterd: CommandLine) -> None:
+    told = [sight(events=EVENTS[:2])]
+    with listening(clusterd.folder / "main.sock", lambda: told[0]):
+        variables = {"CLUSTERD_RUN_DIR": str(clusterd.folder)}
+        with clusterd.start(
+            "events", "-f", "-n", "1", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE, variables=variables
+        ) as process:
+            assert process.stdout
+            assert json.loads(process.stdout.readline())["id"] == "id2"
+            told[0] = sight(events=EVENTS)
+            assert json.loads(process.stdout.readline())["id"] == "id3"
+            process.send_signal(signal.SIGTERM)
 
 
 def test_where_no_router_is_on_this_host_only_the_error_is_told(clusterd: CommandLine) -> None:
