@@ -59,6 +59,7 @@ PURE = tuple(
         "reports",
         "counters",
         "metrics",
+        "traffic",
         "overview",
         "handing_over",
         "explanation",
@@ -89,6 +90,7 @@ ONE_DOOR = {
     "prometheus_client": ("watchers.metrics",),
     "rich": ("clusterd.commands.tables",),
     "cryptography": ("clusterd.commands.author", "clusterd.checks.tls", "watchers.certificates"),
+    "textual": ("clusterd.commands.top_view",),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts
     "clusterd": ("clusterd.commands", "renderers", "watchers"),

@@ -26,6 +26,7 @@ _COMMANDS = {
     "plan": "clusterd.commands.plan:plan",
     "explain": "clusterd.commands.explain:explain",
     "events": "clusterd.commands.events:events",
+    "top": "clusterd.commands.top:top",
     "switchover": "clusterd.commands.switchover:switchover",
     "pause": "clusterd.commands.pause:pause",
     "resume": "clusterd.commands.pause:resume",
