@@ -171,6 +171,19 @@ class Keys:
         return f"{self.events_prefix}{time}-{event_id}"
 
     @property
+    def doctor_prefix(self) -> str:
+        """The prefix of what `clusterd doctor` asks and is answered, all under the short leases of the questions."""
+        return self.prefix + "doctor/"
+
+    def doctor(self, question: str) -> str:
+        """One question: every router is to look at its host now."""
+        return self.doctor_prefix + question
+
+    def doctor_answer(self, question: str, router: str) -> str:
+        """What one router saw."""
+        return f"{self.doctor_prefix}{question}/{router}"
+
+    @property
     def applied_prefix(self) -> str:
         """The prefix of when routers saw and applied commits, under leases of days."""
         return self.prefix + "applied/"

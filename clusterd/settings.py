@@ -113,17 +113,18 @@ def open_store(settings: Settings, timeout_s: float = 5.0) -> Store:
     """Return a connection to etcd, to be closed; ConfigError where a file or an endpoint cannot be used."""
     from clusterd.store.etcd import EtcdStore  # here, since it loads gRPC, which most commands can do without
 
-    return EtcdStore(settings.endpoints, _credentials(settings), timeout_s=timeout_s)
+    return EtcdStore(settings.endpoints, credentials(settings), timeout_s=timeout_s)
 
 
 def open_accounts(settings: Settings) -> "EtcdAccounts":
     """Return a connection to etcd for its users and roles, to be closed; ConfigError as `open_store` raises it."""
     from clusterd.store.accounts import EtcdAccounts
 
-    return EtcdAccounts(settings.endpoints, _credentials(settings))
+    return EtcdAccounts(settings.endpoints, credentials(settings))
 
 
-def _credentials(settings: Settings) -> "Credentials":
+def credentials(settings: Settings) -> "Credentials":
+    """Return who we are to etcd."""
     from clusterd.store.endpoints import Credentials
 
     return Credentials(

@@ -5,7 +5,7 @@ What is not named here stays as the administrator has it: above all rp_filter, w
 nothing needs it, since the administrator's own firewall might.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from clusterd.groups import gateways
 from clusterd.model import Cluster, family, forwarding
@@ -45,7 +45,7 @@ def sysctls(cluster: Cluster, floating: Iterable[Address]) -> tuple[Sysctl, ...]
         wanted += [Sysctl(f"ipv4/conf/{interface}/{name}", value) for name, value in _CARRIER]
     if any(each.address.version == 6 for each in addresses):
         wanted.append(Sysctl("ipv6/conf/all/forwarding", "1"))
-    if any(_hides_clients(cluster)):
+    if hides_clients(cluster):
         wanted.append(Sysctl("ipv4/vs/conntrack", "1"))
     if any(each.enabled and each.check.data_path and family(each) == 4 for each in cluster.virtuals.values()):
         wanted.append(_DATA_PATH)
@@ -58,13 +58,13 @@ def path(name: str) -> str:
     return name.removeprefix("net.").replace(".", "/")
 
 
-def _hides_clients(cluster: Cluster) -> Iterator[bool]:
-    """Tell, for each masquerade, whether clients' packets to real servers fall under it, and not only the servers' own.
+def hides_clients(cluster: Cluster) -> bool:
+    """Tell whether clients' packets to real servers are masqueraded, and not only what the servers themselves begin.
 
     That is so where everybody's packets do, or those that go out to the real servers' side. IPVS keeps its packets from
     connection tracking, and so from masquerading, unless vs/conntrack is 1 (ip_vs_xmit.c, ip_vs_nat_send_or_cont).
     """
     sides = {gateway.interface for gateway in gateways(cluster)}
     nat = any(forwarding(cluster, v, each) == "nat" for v in cluster.virtuals.values() for each in v.servers.values())
-    for each in cluster.settings.masquerade:
-        yield nat and (each.interface in sides or each.source.prefixlen == 0)
+    hiding = (each.interface in sides or each.source.prefixlen == 0 for each in cluster.settings.masquerade)
+    return nat and any(hiding)

@@ -60,6 +60,7 @@ PURE = tuple(
         "counters",
         "metrics",
         "traffic",
+        "doctor",
         "overview",
         "handing_over",
         "explanation",

@@ -87,7 +87,7 @@ WORDS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any, dict[str, Any]], bo
 def test_the_files_are_what_the_model_says_now_else_run_script_docs(tmp_path: Path) -> None:
     subprocess.run([ROOT / "script" / "docs", tmp_path], check=True, timeout=60)
     made = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    assert set(made) == {"cluster.schema.json", "document.md", "metrics.md"}
+    assert set(made) == {"cluster.schema.json", "document.md", "metrics.md", "doctor.md"}
     for name, text in made.items():
         assert text == (ROOT / "docs" / name).read_text(), f"docs/{name} is stale: run script/docs"
 

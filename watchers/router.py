@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusterd import desired as wish
-from clusterd import election
+from clusterd import document, election
 from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.errors import ApplyError, ConfigError
@@ -37,6 +37,7 @@ from watchers.deeds import HANDOVER_S
 from watchers.elections import About, Elections
 from watchers.elections import Event as ElectionEvent
 from watchers.events import Events
+from watchers.examining import Examining, question
 from watchers.figures import Self, Sources, figures
 from watchers.hooks import Change, Hooks
 from watchers.isolation import Isolation
@@ -111,6 +112,7 @@ class Router:
         self._publisher = Publisher(store)
         self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
         self._applied = AppliedTimes(store, keys, name)
+        self._examining = Examining(store, keys, name, self._to_examine)
         self._heard_s = boottime_s()  # when etcd answered last
         self.decided_s = float("-inf")  # when it took an event last: every tick is one
         self._prober = ProberLink(self._events.put_nowait)
@@ -160,6 +162,8 @@ class Router:
         self._tasks.supervise("pending commits", self._undoer.watch)
         self._tasks.supervise("the right to undo", self._undoer.learn)
         self._tasks.supervise("undoing", self._undoer.run)
+        self._tasks.supervise("questions of clusterd doctor", self._examining.follow)
+        self._tasks.supervise("answers to clusterd doctor", self._examining.run)
         self._tasks.supervise("making way", self._isolation.run)
         self._weighing.run(self._tasks)
         self._tasks.supervise("clock", self._clock)
@@ -426,6 +430,11 @@ class Router:
     def scope(self) -> Scope:
         """Return what of the kernel is this cluster's."""
         return wish.scope(self._following)
+
+    def _to_examine(self) -> bytes | None:
+        if not self._followed:
+            return None
+        return question(self._name, sorted(self._elections.active), document.objects(self._followed.cluster))
 
     def _publish(self) -> None:
         fields = self._status().fields()

@@ -27,6 +27,7 @@ _COMMANDS = {
     "explain": "clusterd.commands.explain:explain",
     "events": "clusterd.commands.events:events",
     "top": "clusterd.commands.top:top",
+    "doctor": "clusterd.commands.doctor:doctor",
     "switchover": "clusterd.commands.switchover:switchover",
     "pause": "clusterd.commands.pause:pause",
     "resume": "clusterd.commands.pause:resume",

@@ -32,6 +32,14 @@ class NotApplied(ClusterdError):
     """Committed, but not applied by every live router in time."""
 
 
+class Unwell(ClusterdError):
+    """Something that was looked at is not as it has to be."""
+
+
+class Unseen(ClusterdError):
+    """Nothing wrong was found, but not everything could be looked at."""
+
+
 class Stopped(ClusterdError):
     """The person at the terminal stopped it."""
 
@@ -44,7 +52,9 @@ _CODES: tuple[tuple[type[ClusterdError], int], ...] = (
     (Compacted, 4),
     (StoreError, 4),
     (UnsafeChange, 5),
+    (Unwell, 1),
     (NotApplied, 6),
+    (Unseen, 6),
     (Stopped, STOPPED),
 )
 

@@ -47,10 +47,11 @@ def once(problems: Iterable[Problem]) -> list[str]:
     places: dict[str, list[str]] = {}
     for problem in problems:
         places.setdefault(problem.message, []).append(problem.path)
-    return [f"{_some(paths)}: {message}" if any(paths) else message for message, paths in places.items()]
+    return [f"{some(paths)}: {message}" if any(paths) else message for message, paths in places.items()]
 
 
-def _some(paths: Sequence[str]) -> str:
+def some(paths: Sequence[str]) -> str:
+    """Return the first ones of many, and how many more there are."""
     if len(paths) <= MOST_PLACES:
         return ", ".join(paths)
     return f"{', '.join(paths[:MOST_PLACES])} and {len(paths) - MOST_PLACES} more"

@@ -1,4 +1,4 @@
-"""Load by ssh: `uptime` and `nproc` on the real server, on one kept connection to each host.
+"""Commands on real servers by ssh, and load by `uptime` and `nproc`: on one kept connection to each host.
 
 Host keys are enforced: a host whose key is not in the known_hosts file is not talked to. paramiko blocks, so it works
 in a bounded number of threads, each step with a time limit; a host that hangs holds up one of them and no other host.
@@ -27,6 +27,13 @@ LIMIT_BYTES = 65536
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what goes wrong is told as the reason
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a command printed."""
+
+    text: str
+
+
 @dataclass(slots=True)
 class Session:
     """One host as one user, and the connection to it. Only one thread at a time uses it."""
@@ -35,14 +42,14 @@ class Session:
     lock: threading.Lock = field(default_factory=threading.Lock)
     client: paramiko.SSHClient | None = None
 
-    def ask(self) -> Reading | str:
-        """Ask, on the kept connection if there is one. A connection that fails is not kept."""
+    def ask(self, command: str) -> Printed | str:
+        """Run a command, on the kept connection if there is one. A connection that fails is not kept."""
         if not self.lock.acquire(timeout=self.asked.load.timeout_s):
             return "the last question is not answered yet"
         try:
             if self.client is None:
                 self.client = self._connected()
-            return uptime(self._output(self.client), boottime_s())
+            return Printed(self._output(self.client, command))
         except ValueError as error:
             return str(error)
         except paramiko.UnknownKeyType:
@@ -79,8 +86,8 @@ class Session:
             raise
         return client
 
-    def _output(self, client: paramiko.SSHClient) -> str:
-        _, out, _ = client.exec_command(COMMAND, timeout=self.asked.load.timeout_s)
+    def _output(self, client: paramiko.SSHClient, command: str) -> str:
+        _, out, _ = client.exec_command(command, timeout=self.asked.load.timeout_s)
         try:
             text: bytes = out.read(LIMIT_BYTES)
             return text.decode(errors="replace")
@@ -99,12 +106,21 @@ _sessions: dict[tuple[str, int | None, str | None, str | None, str | None], Sess
 
 async def read(asked: Asked) -> Reading | str:
     """Return what the real server's uptime and nproc print."""
+    answer = await printed(asked, COMMAND)
+    try:
+        return uptime(answer.text, boottime_s()) if isinstance(answer, Printed) else answer
+    except ValueError as error:
+        return str(error)
+
+
+async def printed(asked: Asked, command: str) -> Printed | str:
+    """Return what a shell's command prints on the real server, or in words why it could not be run there."""
     load = asked.load
     key = (asked.address, load.port, load.user, load.key_file, load.known_hosts)
     session = _sessions.get(key)
     if session is None or session.asked.load.timeout_s != load.timeout_s:
         session = _sessions[key] = Session(asked)
-    return await asyncio.get_running_loop().run_in_executor(_threads, session.ask)
+    return await asyncio.get_running_loop().run_in_executor(_threads, session.ask, command)
 
 
 def _in_words(error: Exception) -> str:

@@ -1,0 +1,76 @@
+"""What is well, or not, with etcd: each member, and all of them."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from clusterd.doctor.facts import MemberFacts
+from clusterd.doctor.findings import Finding, finding
+
+_EVERYWHERE = "etcd"
+_FEWEST = 3
+# Releases by etcd's CHANGELOG. Before 3.4.31 and 3.5.13 a former leader could end leases, before 3.5.18 a watch could
+# miss the deletion at the revision that it began with; before 3.4.42, 3.5.28 and 3.6.9 a login kept nobody out of parts
+# of the API (CVE-2026-33413, CVE-2026-33343). 3.4 gets no corrections any more.
+_OLDEST = (3, 4, 0)
+_SOUND = {(3, 5): (3, 5, 18)}
+_SAFE = {(3, 4): (3, 4, 42), (3, 5): (3, 5, 28), (3, 6): (3, 6, 9)}
+Release = tuple[int, int, int]
+
+
+def findings(members: Sequence[MemberFacts], login: bool) -> Iterator[Finding]:
+    """Yield what was found; `login` says that etcd asks for one."""
+    for member in members:
+        place = f"{member.name} {member.endpoint}".strip()
+        if member.problem:
+            yield finding("etcd-reachable", place, "fail", member.problem)
+            continue
+        yield finding("etcd-reachable", place, "ok", "it answers")
+        yield _health(place, member)
+        yield _version(place, member, login)
+    answering = [member for member in members if not member.problem]
+    if answering:
+        yield _number(max(member.listed for member in answering), [member for member in answering if member.leader])
+
+
+def _health(place: str, member: MemberFacts) -> Finding:
+    if member.unhealthy:
+        return finding("etcd-health", place, "fail", member.unhealthy)
+    if member.alarms:
+        return finding("etcd-health", place, "fail", f"it raises an alarm: {', '.join(member.alarms)}")
+    return finding("etcd-health", place, "ok", "it reads with a quorum" + (", and leads" if member.leader else ""))
+
+
+def _version(place: str, member: MemberFacts, login: bool) -> Finding:
+    release = parsed(member.version)
+    if release is None:
+        return finding("etcd-version", place, "unknown", f"it does not tell its release, but {member.version!r}")
+    told = f"etcd {member.version}"
+    if release < _OLDEST:
+        return finding("etcd-version", place, "fail", f"{told}: clusterd needs 3.4 or newer")
+    if login and release < _SAFE.get(release[:2], _OLDEST):
+        return finding("etcd-version", place, "warn", f"{told}: its login can be got around (CVE-2026-33413)")
+    if release < (3, 5, 0):
+        return finding("etcd-version", place, "warn", f"{told}: 3.4 gets no corrections any more")
+    if release < _SOUND.get(release[:2], _OLDEST):
+        return finding("etcd-version", place, "warn", f"{told}: leases and watches have faults that 3.5.18 does not")
+    return finding("etcd-version", place, "ok", told)
+
+
+def parsed(version: str) -> Release | None:
+    """Return a release as numbers, None where the text is none."""
+    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", version)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def _number(listed: int, leaders: Sequence[MemberFacts]) -> Finding:
+    told = f"{listed} member{'' if listed == 1 else 's'}"
+    if len(leaders) > 1:
+        names = ", ".join(member.name or member.endpoint for member in leaders)
+        return finding("etcd-members", _EVERYWHERE, "fail", f"{names} all lead: the endpoints are several clusters")
+    if listed < _FEWEST:
+        return finding("etcd-members", _EVERYWHERE, "warn", f"{told}: when one fails, nothing can be changed")
+    if listed % 2 == 0:
+        return finding(
+            "etcd-members", _EVERYWHERE, "warn", f"{told}: an even number bears no more failures than one less"
+        )
+    return finding("etcd-members", _EVERYWHERE, "ok", told)
