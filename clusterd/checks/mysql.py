@@ -14,8 +14,9 @@ _OK, _SWITCH, _MORE, _ERROR = 0x00, 0xFE, 0x01, 0xFF
 _PROTOCOL_41, _SECURE, _PLUGIN = 0x0200, 0x8000, 0x80000
 _UTF8MB4 = 45
 _QUIT = b"\x01\0\0\0\x01"
-_REFUSED = range(1044, 1046)  # ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR
-_REFUSED_USER = 1698  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+# About the user alone: ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR, and
+# ER_ACCOUNT_HAS_BEEN_LOCKED of MySQL and of MariaDB
+_REFUSED = (1044, 1045, 1698, 3118, 4151)
 _LONGEST = 4096
 
 
@@ -31,7 +32,7 @@ def talk(place: Place, check: MysqlCheck) -> Dialogue:
         number, answer = yield from _packet(inbox, number, b"")  # another way to send a password: there still is none
     if answer[:1] == bytes([_OK]):
         yield Tell(_QUIT)
-    elif _code(answer) not in (*_REFUSED, _REFUSED_USER):
+    elif _code(answer) not in _REFUSED:
         return _unwell(answer)
     return Observation(True, f"is {quoted(version)}")
 
