@@ -57,8 +57,9 @@ class Checks(Protocol):
         check: Check,
         done: Callable[[Observation], None],
         through: Through | None = None,
+        begun: Callable[[], None] | None = None,
     ) -> Attempt:
-        """Begin a check, and call `done` with what it found out."""
+        """Begin a check, and call `done` with what it found out; `begun` when it had its turn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +89,7 @@ class Prober:
         self.watches: dict[Identity, Watch] = {}
         self.lateness = Lateness()
         self._results, self._late = Counter[tuple[str, str]](), Histogram(SHORT_S)
-        self._schedule = Schedule(self._began)
+        self._schedule = Schedule()
 
     def assign(self, targets: Iterable[Target]) -> None:
         """Check these targets from now on, and no others.
@@ -139,7 +140,12 @@ class Prober:
         if target.vip:
             address, through = str(target.vip), Through(target.mark, str(target.address))
         watch.attempt = self._checks.check(
-            address, target.port, target.check, lambda found: self.learn(watch, found, started_s), through
+            address,
+            target.port,
+            target.check,
+            lambda found: self.learn(watch, found, started_s),
+            through,
+            lambda: self._began(self._time_s() - started_s),
         )
 
     def learn(self, watch: Watch, found: Observation, started_s: float) -> None:

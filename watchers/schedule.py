@@ -23,11 +23,10 @@ class Entry:
 
 
 class Schedule:
-    """Entries in the order of their times. `late` is told by how much each call came too late, in seconds."""
+    """Entries in the order of their times."""
 
-    def __init__(self, late: Callable[[float], None]) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._late = late
         self._heap: list[tuple[float, int, Entry]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -51,9 +50,8 @@ class Schedule:
         for _ in range(_AT_ONCE):
             if not self._heap or self._heap[0][0] > now_s:
                 break
-            due_s, _, entry = heapq.heappop(self._heap)
+            _, _, entry = heapq.heappop(self._heap)
             if entry.call is not None:
-                self._late(now_s - due_s)
                 entry.call()
         if self._timer is None:
             self._set()

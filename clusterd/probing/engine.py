@@ -64,12 +64,24 @@ class Engine:
         """Return how much has come to the checks in progress."""
         return self._held_bytes
 
-    def check(self, address: str, port: int, check: Check, done: Done, through: Through | None = None) -> Attempt:
-        """Check one real server once, and call `done` with what was found out: now or later, and only once."""
+    def check(
+        self,
+        address: str,
+        port: int,
+        check: Check,
+        done: Done,
+        through: Through | None = None,
+        begun: Callable[[], None] | None = None,
+    ) -> Attempt:
+        """Check one real server once, and call `done` with what was found out: now or later, and only once.
+
+        `begun` is called when it has waited for its turn.
+        """
         place = Place(address, port, next(self._nonces) & 0xFFFFFFFF, time.time(), through)
         if isinstance(check, ExecCheck):
-            return self._programs.check(place, check, done)
+            return self._programs.check(place, check, done, begun)
         exchange = Exchange(self, place, dialogue(place, check), transport(check), check.timeout_s, done)
+        exchange.begun = begun
         self._waiting.append(exchange)
         self._begin()
         return exchange
@@ -128,6 +140,8 @@ class Engine:
             if not exchange.ended:
                 self._open.add(exchange)
                 deadline_s = self._loop.time() + exchange.timeout_s
+                if exchange.begun is not None:
+                    exchange.begun()
                 exchange.timer = self._loop.call_at(deadline_s, self._late, exchange, deadline_s)
                 self._safely(exchange, exchange.begin)
         self._beginning = False

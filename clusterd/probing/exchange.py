@@ -44,7 +44,7 @@ class Owner(Protocol):
 
 
 class Exchange:
-    """A dialogue with one place over one kind of socket. `done` is for its owner to call."""
+    """A dialogue with one place over one kind of socket. `done` and `begun` are for its owner to call."""
 
     __slots__ = (
         "_answered",
@@ -57,6 +57,7 @@ class Exchange:
         "_telling",
         "_tls",
         "_transport",
+        "begun",
         "came",
         "done",
         "ended",
@@ -71,6 +72,7 @@ class Exchange:
         self._owner, self._dialogue, self._transport = owner, talk, transport
         self.place, self.timeout_s, self.done = place, timeout_s, done
         self.timer: asyncio.TimerHandle | None = None
+        self.begun: Callable[[], None] | None = None
         self.came = 0  # bytes
         self.ended = False
         self._sock: socket.socket | None = None

@@ -27,7 +27,13 @@ class Idle:
     """Begins nothing: the test decides what is found out."""
 
     def check(
-        self, address: str, port: int, check: Check, done: Callable[[Observation], None], through: Through | None = None
+        self,
+        address: str,
+        port: int,
+        check: Check,
+        done: Callable[[Observation], None],
+        through: Through | None = None,
+        begun: Callable[[], None] | None = None,
     ) -> "Idle":
         return self
 

@@ -116,3 +116,31 @@ async def test_no_more_than_so_many_run_at_a_time_and_each_has_its_whole_time(fo
     await programs.ended()
     assert [each.ok for each in seen] == [True] * 4
     assert not (folder / "never").exists()
+
+
+async def test_programs_that_hang_delay_another_one_once_and_not_for_ever(folder: Path) -> None:
+    programs, hangs, well = Programs(most_running=4), check("sleep 60", timeout_s=1), check("exit 0", timeout_s=5)
+    waited_s: list[float] = []
+    ended: list[Observation] = []
+
+    def hang(number: int) -> None:
+        programs.check(Place(f"192.0.2.{number}", 80), hangs, lambda _: hang(number))
+
+    async def looked() -> None:
+        asked_s, before = time.monotonic(), len(ended)
+        programs.check(
+            *(Place("192.0.2.99", 80), well, ended.append), lambda: waited_s.append(time.monotonic() - asked_s)
+        )
+        while len(ended) == before:
+            await asyncio.sleep(0.01)
+
+    for number in range(8):
+        hang(number)
+    async with asyncio.timeout(30):
+        for _ in range(5):
+            await looked()
+    programs.close()
+    await programs.ended()
+    assert 1.5 < waited_s[0] < 4, "two rounds of four"
+    assert max(waited_s[1:]) < 0.5
+    assert all(each.ok for each in ended)

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -284,8 +285,10 @@ async def test_no_more_sockets_are_open_than_may_be_and_each_check_has_its_whole
     async with serving(saying(then_s=0.2)) as port:
         engine, found, most = Engine(most_open=3), list[Observation](), 0
         check: Check = SendExpectCheck(type="send_expect", expect="never", timeout_s=1)
+        begun: list[float] = []
         for _ in range(9):
-            engine.check("127.0.0.1", port, check, found.append)
+            engine.check("127.0.0.1", port, check, found.append, None, lambda: begun.append(time.monotonic()))
+        assert len(begun) == 3
         cancelled = engine.check("127.0.0.1", port, check, found.append)
         cancelled.cancel()
         while len(found) < 9:
@@ -293,6 +296,8 @@ async def test_no_more_sockets_are_open_than_may_be_and_each_check_has_its_whole
             await asyncio.sleep(0.005)
         assert (most, engine.open, engine.held_bytes) == (3, 0, 0)
         assert {each.detail for each in found} == {"closed the connection without an answer"}
+        assert len(begun) == 9
+        assert begun[8] - begun[0] >= 0.4, "the last ones waited for their turn"
         engine.close()
 
 
