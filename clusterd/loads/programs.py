@@ -1,17 +1,14 @@
 """Load by programs on this host: rup (asks the real server's rstatd) and ruptime (listens to what its rwhod sends)."""
 
-import asyncio
-import os
-import signal
-from asyncio.subprocess import DEVNULL, PIPE
-from contextlib import suppress
-
+from clusterd import programs
 from clusterd.clock import boottime_s
 from clusterd.loads.asked import Asked
 from clusterd.loads.parsing import average
 from clusterd.weights.values import Reading
 
 LIMIT_BYTES = 65536
+_NOT_THERE = 127  # setpriv(1), which runs it
+USER = "nobody"  # they need nothing but the network
 
 
 async def rup(asked: Asked) -> Reading | str:
@@ -26,24 +23,19 @@ async def ruptime(asked: Asked) -> Reading | str:
 
 async def printed(program: str, asked: Asked) -> Reading | str:
     """Run a program with the real server's address, and read what it prints."""
+    terms = programs.Terms(USER, asked.load.timeout_s, kept_bytes=LIMIT_BYTES, most_bytes=LIMIT_BYTES)
     try:
-        process = await asyncio.create_subprocess_exec(
-            program, asked.address, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-        )
-    except OSError as error:
-        return f"{program} cannot be run: {error.strerror}"
-    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
-    try:
-        text = b""
-        async with asyncio.timeout(asked.load.timeout_s):
-            while len(text) < LIMIT_BYTES and (more := await process.stdout.read(LIMIT_BYTES)):
-                text += more
-        return Reading(boottime_s(), average(text.decode(errors="replace")))
-    except TimeoutError:
+        outcome = await programs.run((program, asked.address), terms, {"PATH": programs.PATH, "LANG": "C.UTF-8"})
+    except programs.CannotRun as error:
+        return f"{program} cannot be run: {error}"
+    if outcome.flooded:
+        return f"{program} printed more than {LIMIT_BYTES // 1024} KiB"
+    if outcome.status is None:
         return f"{program} did not end within {asked.load.timeout_s:g} s"
+    text = outcome.output.decode(errors="replace")
+    if outcome.status == _NOT_THERE:
+        return f"{program} cannot be run: {text.strip()}"
+    try:
+        return Reading(boottime_s(), average(text))
     except ValueError as error:
         return f"{program}: {error}"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with all that it started: who holds the pipe open is waited for
-        await process.wait()

@@ -1,7 +1,6 @@
 """Sources ask once, within their time, and say in words why there is no answer."""
 
 import asyncio
-import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from clusterd.clock import boottime_s
-from clusterd.loads import Asked, read
+from clusterd.loads import Asked, programs, read
 from clusterd.model import Load
+from tests.watchers.test_hooks import me
 
 
 @asynccontextmanager
@@ -82,14 +82,18 @@ async def test_http_says_that_a_port_is_closed() -> None:
 def program(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / name
     file.write_text(f"#!/bin/sh\n{text}\n")
-    file.chmod(file.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    file.chmod(0o755)
+    monkeypatch.setattr(programs, "USER", me())
+    monkeypatch.setattr("clusterd.programs.PATH", f"{folder}:/usr/bin:/bin")
 
 
 @pytest.mark.parametrize("name", ["rup", "ruptime"])
-async def test_programs_are_run_with_the_address(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path, name, '[ "$1" = 127.0.0.1 ] && echo "rs1 up 1+02:03, load average: 0.12, 0.10"', monkeypatch)
-    assert getattr(await read(asked(name)), "load", None) == 0.12
+async def test_programs_are_run_with_the_address_and_as_nobody_in_particular(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = '[ "$1" = 127.0.0.1 ] && [ $(id -u) != 0 ] && echo "rs1 up 1+02:03, load average: 0.12, 0.10"'
+    program(folder, name, said, monkeypatch)
+    assert getattr(await read(asked(name, timeout_s=5)), "load", None) == 0.12
 
 
 @pytest.mark.parametrize(
@@ -97,16 +101,21 @@ async def test_programs_are_run_with_the_address(name: str, tmp_path: Path, monk
     [
         ("sleep 60", "rup did not end within 0.5 s"),
         ("echo no route; exit 1", "rup: no load average in"),
-        ("exec yes", "rup: no load average in"),
+        ("exec yes", "rup printed more than 64 KiB"),
     ],
 )
 async def test_a_program_that_is_no_help_is_told(
-    text: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, why: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(tmp_path, "rup", text, monkeypatch)
-    assert str(await read(asked("rup"))).startswith(why)
+    program(folder, "rup", text, monkeypatch)
+    assert str(await read(asked("rup", timeout_s=0.5 if "sleep" in text else 5))).startswith(why)
 
 
-async def test_a_program_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert await read(asked("ruptime")) == "ruptime cannot be run: No such file or directory"
+async def test_a_program_that_is_not_installed_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(folder, "other", "", monkeypatch)
+    assert "No such file or directory" in str(await read(asked("ruptime", timeout_s=5)))
+
+
+async def test_a_user_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "USER", "nosuchuser")
+    assert await read(asked("ruptime")) == "ruptime cannot be run: there is no user nosuchuser"

@@ -1,0 +1,5 @@
+"""Fixtures for sources that are programs."""
+
+from tests.watchers.conftest import folder
+
+__all__ = ["folder"]
