@@ -1,6 +1,7 @@
 """The router service on the store and the kernel in memory, with a real prober and real servers on loopback."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -35,7 +36,7 @@ from clusterd.plane import (
     ServiceKey,
     SyncDaemon,
 )
-from clusterd.store.contract import Delete, DeletePrefix, Put
+from clusterd.store.contract import Delete, Deleted, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import answer
@@ -153,8 +154,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made = Rig(MemoryStore(), Kernel(), places, web, web.sockets[0].getsockname()[1])
     yield made
     await made.stop()
-    web.close()
-    await web.wait_closed()
+    made.web.close()
+    await made.web.wait_closed()
 
 
 async def test_a_commit_reaches_the_kernel_and_the_router_becomes_active(rig: Rig) -> None:
@@ -581,3 +582,43 @@ async def test_a_router_that_was_active_is_not_so_any_more_once_it_is_in_a_dry_r
     await rig.told(lambda status: status.get("role") == "dry run" and status["applied"] == 1)
     assert {share["role"] for share in (await rig.status())["groups"].values()} == {"backup"}
     assert rig.items(Address) == []
+
+
+async def test_while_the_store_is_away_servers_leave_and_return_and_then_each_key_is_written_once(rig: Rig) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def gone(server: asyncio.Server) -> None:
+        server.close()
+        await server.wait_closed()
+
+    other = await asyncio.start_server(serve, "127.0.0.1", 0)
+    second = f"      rs2: {{address: 127.0.0.1, port: {other.sockets[0].getsockname()[1]}}}\n"
+    await rig.commit(DOCUMENT.format(port=rig.port).replace("    servers:", "    fail_open: 0\n    servers:") + second)
+    rig.start()
+    await until(lambda: len(rig.items(Destination)) == 2)
+    await rig.told(lambda status: status.get("ready") is True)
+    seen, health = rig.store.connect(), KEYS.health_prefix
+    rig.store.down = True
+    for _ in range(3):
+        await gone(rig.web)
+        await until(lambda: len(rig.items(Destination)) == 1)
+        rig.web = await asyncio.start_server(serve, "127.0.0.1", rig.port)
+        await until(lambda: len(rig.items(Destination)) == 2)
+    await asyncio.sleep(3.5)  # longer than a lease
+    await gone(other)
+    await until(lambda: [d.weight for d in rig.items(Destination)] == [2])
+    before = (await seen.snapshot(health)).revision
+    rig.store.down = False
+    async with asyncio.timeout(2):
+        while [json.loads(e.value)["up"] for e in (await seen.snapshot(health)).entries] != [True, False]:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(1.5)
+    written: list[str] = []
+    watch = seen.watch(health, before + 1)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            async for batch in watch:
+                written += [change.key for change in batch.changes if not isinstance(change, Deleted)]
+    await watch.aclose()
+    assert sorted(written) == [KEYS.health("web", label, "r1") for label in ("rs1", "rs2")]
