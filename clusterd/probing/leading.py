@@ -13,7 +13,7 @@ def lead(sock: socket.socket, through: Through) -> None:
     """Mark what this socket sends, and send it from the address by which this router reaches the real server.
 
     Without that the source would be the VIP where this router has it, and nothing would come back.
-    Raises OSError: EPERM without CAP_NET_RAW, which is enough from Linux 5.17 on, or CAP_NET_ADMIN (socket(7), SO_MARK).
+    Raises OSError: EPERM without CAP_NET_ADMIN, or CAP_NET_RAW from Linux 5.17 on (net/core/sock.c, SO_MARK).
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("I", through.mark))
     sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
