@@ -86,7 +86,9 @@ def alarms(cluster: LabCluster) -> list[str]:
 def test_a_busy_server_gets_less_within_three_polls_and_one_without_an_agent_keeps_its_weight(
     cluster: LabCluster, measure: Measure
 ) -> None:
-    wait_for("the agents are heard", lambda: len(cluster.etcd.ctl("get", "--prefix", "/clusterd/main/load/")) > 0)
+    agents = [f"/clusterd/main/load/{server}" for server in ("rs1", "rs2")]
+    wait_for("the agents are heard", lambda: all(cluster.etcd.value(key) for key in agents))
+    time.sleep(POLL_S)
     before = share(cluster, "rs1")
     load(cluster, "rs1", 8)
     time.sleep(3 * POLL_S)
