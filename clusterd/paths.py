@@ -6,8 +6,8 @@ service with this real server alone:
 
     router's address ── mark ──▶ IPVS ──▶ real server, where the VIP must be ── answer of the VIP ──▶ router's address
 
-There is one mark for each real server: its address as a number, so that no change of others ever moves it, and for
-IPv6 a hash of that.
+There is one mark for each real server: the last 31 bits of its address, and for IPv6 of a hash of that, so that no
+change of others ever moves it. 31, because ipvsadm prints marks as signed numbers and does not take negative ones.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from clusterd.model import Cluster, Server, Virtual, family, forwarding
 from clusterd.plane import Destination, DestinationKey, MarkKey, Service, Tunnel
 
+_MOST = 2**31 - 1
 SCHEDULER = "rr"  # there is one to choose from
 
 
 def path_mark(virtual: Virtual, server: Server) -> MarkKey:
     """Return by which mark packets go to this real server and to no other."""
     address = server.address
-    if address.version == 4:
-        return MarkKey(int(address), family(virtual))
-    return MarkKey(int.from_bytes(hashlib.blake2b(address.packed, digest_size=4).digest(), "big") or 1, family(virtual))
+    number = address.packed if address.version == 4 else hashlib.blake2b(address.packed, digest_size=4).digest()
+    return MarkKey(int.from_bytes(number, "big") & _MOST or 1, family(virtual))
 
 
 def paths(cluster: Cluster) -> Iterator[Service | Destination]:

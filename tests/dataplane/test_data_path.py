@@ -5,7 +5,6 @@ router 192.168.1.252 --- lan --- 192.168.1.1 real server, and fd00::252 --- fd00
 
 import asyncio
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,9 +109,9 @@ def test_a_real_server_that_lacks_the_vip_is_down_by_this_check_and_up_by_the_pl
 
 @pytest.mark.usefixtures("present")
 def test_a_tunnel_that_ends_nowhere_is_seen() -> None:
+    assert run(REAL, ("modprobe", "ipip")).returncode == 0
     carried(cluster(4, "tunnel"), active=True)
     assert not looked(4).ok
-    assert call(REAL, socket.if_nametoindex, "tunl0")  # there with the module, but down
     ip(["link set tunl0 up"], REAL)
     assert looked(4).ok
 
@@ -126,3 +125,12 @@ def test_a_router_that_has_neither_the_vip_nor_a_route_to_it_finds_nothing_out()
     finally:
         ip(["route add default via 192.168.1.250"], ROUTER)
     assert found == Observation(False, "network is unreachable", conclusive=False)
+
+
+def test_ipvsadm_takes_back_what_it_says_of_these_services() -> None:
+    carried(cluster(4), active=False)
+    saved = run(ROUTER, ("ipvsadm", "-Sn")).stdout
+    assert "-a -f 1084752129 -r 192.168.1.1:0 -g -w 1\n" in saved
+    assert run(ROUTER, ("ipvsadm", "-C")).returncode == 0
+    assert run(ROUTER, ("ipvsadm", "-R"), input_text=saved).stderr == ""
+    assert sorted(run(ROUTER, ("ipvsadm", "-Sn")).stdout.splitlines()) == sorted(saved.splitlines())
