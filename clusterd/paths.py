@@ -8,6 +8,10 @@ service with this real server alone:
 
 There is one mark for each real server: the last 31 bits of its address, and for IPv6 of a hash of that, so that no
 change of others ever moves it. 31, because ipvsadm prints marks as signed numbers and does not take negative ones.
+
+IPVS knows connections by addresses and ports alone. One of UDP would stay for minutes, and lead a check of another
+server to this one when that happens to have the same port: so datagrams leave none (one_packet). For TCP see
+`clusterd.probing.leading`.
 """
 
 import hashlib
@@ -41,7 +45,7 @@ def paths(cluster: Cluster) -> Iterator[Service | Destination]:
 
 def _path(cluster: Cluster, virtual: Virtual, server: Server) -> Iterator[Service | Destination]:
     key, way = path_mark(virtual, server), forwarding(cluster, virtual, server)
-    yield Service(key, SCHEDULER)
+    yield Service(key, SCHEDULER, one_packet=True)
     said = server.tunnel or virtual.tunnel
     tunnel = Tunnel(said.type, said.port or 0, said.checksum) if said and way == "tunnel" else Tunnel()
     yield Destination(DestinationKey(key, server.address, 0), way, 1, tunnel)  # port 0: the one that is asked for

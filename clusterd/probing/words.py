@@ -6,7 +6,9 @@ import os
 from clusterd.health import Observation
 
 # Errors of this machine: nothing was asked of the server.
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EPERM})
+OURS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EPERM}
+)
 
 
 def in_words(number: int) -> str:

@@ -36,9 +36,9 @@ def told(**virtuals: dict[str, Any]) -> list[str]:
 
 def test_each_server_has_a_service_by_a_mark_that_is_its_address_with_nobody_else_behind_it() -> None:
     assert [str(each) for each in paths(cluster(web={}))] == [
-        "service mark 1084752129 rr",
+        "service mark 1084752129 rr one-packet",
         "destination mark 1084752129 -> 192.168.1.1:0 direct weight 1",
-        "service mark 1084752130 rr",
+        "service mark 1084752130 rr one-packet",
         "destination mark 1084752130 -> 192.168.1.2:0 direct weight 1",
     ]
     tunnel = {"forwarding": "tunnel", "tunnel": {"type": "gue", "port": 6080}, "servers": {"a": SERVERS["rs1"]}}

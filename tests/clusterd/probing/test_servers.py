@@ -337,16 +337,20 @@ async def test_a_check_through_the_data_path_is_marked_and_comes_from_the_addres
     async with serving(serve) as port:
         engine, found = Engine(), list[Observation]()
         check = SendExpectCheck(type="send_expect", expect="220", timeout_s=1)
-        engine.check("127.0.0.1", port, check, found.append, Through(0xC0A80101, "127.0.0.1"))
+        engine.check("127.0.0.1", port, check, found.append, Through(0x40A80101, "127.0.0.1"))
         while not found:
             await asyncio.sleep(0.01)
         engine.close()
     assert found[0].ok
     assert seen == ["127.0.0.1"]
-    with socket.socket() as marked:
-        lead(marked, Through(0xC0A80101, "127.0.0.1"))
-        assert marked.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) & 0xFFFFFFFF == 0xC0A80101
-        assert marked.getsockname()[0] == "127.0.0.1"
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK) as marked:
+            lead(marked, Through(0x40A80101, "127.0.0.1"))
+            assert marked.getsockopt(socket.SOL_SOCKET, socket.SO_MARK) == 0x40A80101
+            source, port = marked.getsockname()
+            assert source == "127.0.0.1"
+            assert 32768 <= port <= 60999
+            assert kind == socket.SOCK_DGRAM or port % 256 == 1, "no two servers have the same ports"
 
 
 def test_no_route_for_a_check_through_the_data_path_says_nothing_about_the_server() -> None:
