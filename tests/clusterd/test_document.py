@@ -188,8 +188,8 @@ def test_a_problem_names_its_line_and_its_path(old: str, new: str, problem: str)
         ("type: http, pth: /x", "pth: unknown key; did you mean path?"),
         (
             "type: tcp, pth: /x",
-            "pth: unknown key; known here: interval_s, timeout_s, fall, rise, port, reentry_s, recheck_s, jitter, "
-            "initial, type",
+            "pth: unknown key; known here: interval_s, timeout_s, fall, rise, port, data_path, reentry_s, recheck_s, "
+            "jitter, initial, type",
         ),
     ],
 )
