@@ -24,9 +24,9 @@ KEYS = Keys("main")
 COMMITS = (KEYS.head, KEYS.config_object(1, "virtuals/web"), KEYS.history(2), KEYS.staging("x"), KEYS.pending(2))
 ROUTERS = (
     *(KEYS.active(), KEYS.last(), KEYS.router("r1"), KEYS.health("web", "rs1", "r1"), KEYS.weights("web", "r1")),
-    *(KEYS.event("t", "1"), KEYS.applied(1, "r1"), KEYS.switchover()),
+    *(KEYS.event("t", "1"), KEYS.applied(1, "r1"), KEYS.switchover(), KEYS.doctor_answer("q", "r1")),
 )
-ORDERS = (KEYS.switchover(), KEYS.pause("r1"), KEYS.peer_key)
+ORDERS = (KEYS.switchover(), KEYS.pause("r1"), KEYS.doctor_answer("q", "r1"), KEYS.peer_key)
 ALL = (*COMMITS, *ROUTERS, *ORDERS, KEYS.load("rs1"), KEYS.load("rs2"), KEYS.undoer("h"), "/clusterd/other/head", "/a")
 
 

@@ -23,8 +23,9 @@ NOTHING = Accounts({}, {})
 COMMITTED = (KEYS.head, KEYS.config_object(1, "cluster"), KEYS.history(1), KEYS.staging("x"), KEYS.pending(1))
 TOLD_BY_ROUTERS = (
     *(KEYS.active(), KEYS.last(), KEYS.router("r1"), KEYS.health("web", "rs1", "r1"), KEYS.weights("web", "r1")),
-    *(KEYS.event("t", "1"), KEYS.applied(1, "r1"), KEYS.switchover()),
+    *(KEYS.event("t", "1"), KEYS.applied(1, "r1"), KEYS.switchover(), KEYS.doctor_answer("q", "r1")),
 )
+ORDERS = (KEYS.switchover(), KEYS.pause("r1"), KEYS.doctor("q"), KEYS.doctor_answer("q", "r1"), KEYS.peer_key)
 
 
 def carried_out(found: Accounts, changes: tuple[Step, ...]) -> Accounts:
@@ -59,11 +60,11 @@ def writes(role: str, key: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("key", [*COMMITTED, *TOLD_BY_ROUTERS, KEYS.pause("r1"), KEYS.load("rs1"), KEYS.peer_key])
+@pytest.mark.parametrize("key", [*COMMITTED, *TOLD_BY_ROUTERS, *ORDERS, KEYS.load("rs1"), KEYS.undoer("h")])
 def test_each_role_writes_its_own_keys_and_no_others(key: str) -> None:
-    assert writes("operator", key) == (key in (*COMMITTED, KEYS.switchover(), KEYS.pause("r1"), KEYS.peer_key))
-    assert writes("router", key) == (key in TOLD_BY_ROUTERS)
-    assert writes("undoer", key) == (key in COMMITTED)
+    assert writes("operator", key) == (key in (*COMMITTED, *ORDERS))
+    assert writes("router", key) == (key in (*TOLD_BY_ROUTERS, KEYS.doctor("q")))
+    assert writes("undoer", key) == (key in (*COMMITTED, KEYS.undoer("h")))
     assert writes("agent-rs1", key) == (key == KEYS.load("rs1"))
     assert not writes("viewer", key)
 
