@@ -1,20 +1,17 @@
 """What is well, or not, with etcd: each member, and all of them."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from clusterd.doctor.facts import MemberFacts
 from clusterd.doctor.findings import Finding, finding
+from clusterd.releases import logins_hold, parsed
 
 _EVERYWHERE = "etcd"
 _FEWEST = 3
 # Releases by etcd's CHANGELOG. Before 3.4.31 and 3.5.13 a former leader could end leases, before 3.5.18 a watch could
-# miss the deletion at the revision that it began with; before 3.4.42, 3.5.28 and 3.6.9 a login kept nobody out of parts
-# of the API (CVE-2026-33413, CVE-2026-33343). 3.4 gets no corrections any more.
+# miss the deletion at the revision that it began with. 3.4 gets no corrections any more.
 _OLDEST = (3, 4, 0)
 _SOUND = {(3, 5): (3, 5, 18)}
-_SAFE = {(3, 4): (3, 4, 42), (3, 5): (3, 5, 28), (3, 6): (3, 6, 9)}
-Release = tuple[int, int, int]
 
 
 def findings(members: Sequence[MemberFacts], login: bool) -> Iterator[Finding]:
@@ -47,19 +44,13 @@ def _version(place: str, member: MemberFacts, login: bool) -> Finding:
     told = f"etcd {member.version}"
     if release < _OLDEST:
         return finding("etcd-version", place, "fail", f"{told}: clusterd needs 3.4 or newer")
-    if login and release < _SAFE.get(release[:2], _OLDEST):
+    if login and not logins_hold(member.version):
         return finding("etcd-version", place, "warn", f"{told}: its login can be got around (CVE-2026-33413)")
     if release < (3, 5, 0):
         return finding("etcd-version", place, "warn", f"{told}: 3.4 gets no corrections any more")
     if release < _SOUND.get(release[:2], _OLDEST):
         return finding("etcd-version", place, "warn", f"{told}: leases and watches have faults that 3.5.18 does not")
     return finding("etcd-version", place, "ok", told)
-
-
-def parsed(version: str) -> Release | None:
-    """Return a release as numbers, None where the text is none."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", version)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
 def _number(listed: int, leaders: Sequence[MemberFacts]) -> Finding:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from clusterd.doctor import CHECKS, Facts, Link, MemberFacts, examined
-from clusterd.doctor.etcd import parsed
 from clusterd.doctor.facts import HostFacts, host_facts
 from clusterd.document import parse
+from clusterd.releases import parsed
 from tests.clusterd.doctor.seen import MEMBERS, only, well, with_host, wrong
 
 
