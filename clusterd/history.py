@@ -35,11 +35,13 @@ class Author(_Stored):
     pid: int = 0
     sudo_user: str = ""  # who called sudo, where `user` is only whom they became
     certificate: str = ""  # the common name of the client certificate that etcd saw
+    via: str = ""  # by way of which program, where that is another host's: "console on web1"
 
     def __str__(self) -> str:
         became = f" (as {self.user})" if self.sudo_user else ""
         shown = f" (certificate {self.certificate})" if self.certificate else ""
-        return f"{self.sudo_user or self.user}@{self.host}{became}{shown}"
+        way = f" ({self.via})" if self.via else ""
+        return f"{self.sudo_user or self.user}@{self.host}{became}{shown}{way}"
 
 
 class ObjectChange(_Stored):

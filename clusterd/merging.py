@@ -32,17 +32,20 @@ class Wish:
 
 
 class Overtaken(ConflictError):
-    """Somebody else committed what this edit contradicts."""
+    """Somebody else committed what this edit contradicts.
 
-    def __init__(self, message: str, problems: Sequence[Problem], theirs: Committed, seen: Data) -> None:
+    `theirs` is what is committed now, `both` the document of both edits, mine where they contradict each other.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem], theirs: Committed, seen: Data, both: Data) -> None:
         self.problems = tuple(problems)
-        self._theirs = theirs
+        self.theirs, self.both = theirs, both
         self._seen = seen
         super().__init__("\n".join([message, *(f"  {problem}" for problem in problems)]))
 
     def retyped(self, mine: Cluster) -> Wish:
         """Return the wish of somebody who has seen this, and typed again. Raises Overtaken where it is not over."""
-        return _merged(self._seen, mine, self._theirs, f"commit {self._theirs.number} stays as it is:")
+        return _merged(self._seen, mine, self.theirs, f"commit {self.theirs.number} stays as it is:")
 
 
 def wished(base: Committed | None, cluster: Cluster) -> Wish:
@@ -53,12 +56,18 @@ def wished(base: Committed | None, cluster: Cluster) -> Wish:
 def upon(wish: Wish, theirs: Committed, happened: str) -> Wish:
     """Return the wish on top of what others committed since; `happened` tells what that is.
 
-    Raises Overtaken where both contradict each other. The wish has a base.
+    Raises Overtaken where both contradict each other.
     """
-    base = wish.base
-    assert base is not None  # noqa: S101 - without one there is nothing to merge with
-    seen = _data(base.cluster) if wish.seen is None else wish.seen
-    return _merged(seen, wish.mine, theirs, happened)
+    before = wish.base.cluster if wish.base else Cluster()
+    return _merged(_data(before) if wish.seen is None else wish.seen, wish.mine, theirs, happened)
+
+
+def rejoined(seen: Cluster, mine: Cluster, now: Committed, happened: str) -> Wish:
+    """Return the wish of somebody who has seen a cluster, made another of it, and commits upon what is there now.
+
+    Raises Overtaken where both contradict each other.
+    """
+    return _merged(_data(seen), mine, now, happened)
 
 
 def _merged(seen: Data, mine: Cluster, theirs: Committed, happened: str) -> Wish:
@@ -66,12 +75,12 @@ def _merged(seen: Data, mine: Cluster, theirs: Committed, happened: str) -> Wish
     if found.conflicts:
         message = f"{happened}\nnothing of yours was written, both changed the same:"
         problems = [_problem(conflict) for conflict in found.conflicts]
-        raise Overtaken(message, problems, theirs, caught_up(seen, found.conflicts))
+        raise Overtaken(message, problems, theirs, caught_up(seen, found.conflicts), found.data)
     try:
         cluster = document.from_data(found.data)
     except ConfigError as error:
         message = f"{happened}\nnothing of yours was written, together with that it would not be valid:"
-        raise Overtaken(message, error.problems, theirs, seen) from error
+        raise Overtaken(message, error.problems, theirs, seen, found.data) from error
     return Wish(theirs, cluster, mine, seen)
 
 

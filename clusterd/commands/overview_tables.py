@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from clusterd.ages import age, lasting
+from clusterd.amounts import age, lasting, size
 from clusterd.commands.pause import paused
 from clusterd.commands.tables import Cell, Part, Rows
 from clusterd.counters import Counters
@@ -140,13 +140,3 @@ def _counted(counters: Counters | None) -> Iterator[str]:
             size(counters.bytes_out_rate),
         ]
     )
-
-
-def size(count_bytes: int) -> str:
-    """Return a number of bytes with three digits or so: 812 B, 1.4 MB."""
-    size = float(count_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from clusterd import configuration
-from clusterd.ages import age
+from clusterd.amounts import age
 from clusterd.commands.author import author
 from clusterd.commands.durations import seconds
 from clusterd.commands.session import Session, json_option, pass_session

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,11 @@ from clusterd.commands.exits import NotApplied
 from clusterd.commands.looking import Looking, look
 from clusterd.commands.session import Session, json_option, pass_session
 from clusterd.commands.streams import echo_json
-from clusterd.errors import Compacted, StoreUnavailable, wrong
+from clusterd.errors import StoreUnavailable, wrong
 from clusterd.keys import Keys
+from clusterd.looking import changed, counted
 from clusterd.observing import Local, local
-from clusterd.overview import Overview, with_counters
+from clusterd.overview import Overview
 from clusterd.store.contract import Store
 
 if TYPE_CHECKING:
@@ -86,13 +86,7 @@ def _only(view: Overview, names: tuple[str, ...]) -> Overview:
 
 
 async def _looked(session: Session, store: Store, keys: Keys) -> Overview:
-    return await _counted(session, keys, (await look(session, store, keys)).view)
-
-
-async def _counted(session: Session, keys: Keys, view: Overview) -> Overview:
-    """Return the view with the counters of the router on this host, if there is one."""
-    here = await local(session.settings().socket)
-    return with_counters(view, here.overview) if here is not None and here.overview.cluster == keys.cluster else view
+    return await counted((await look(session, store, keys)).view, session.settings().socket)
 
 
 async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, ...]) -> None:
@@ -104,8 +98,8 @@ async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, .
         while True:
             began_s, known, revision = clock.time(), None, 0
             if found := await looking.look():
-                view = await _counted(session, keys, found.view)
-                revision = min(found.base.revision, found.revision) + 1
+                view = await counted(found.view, session.settings().socket)
+                revision = found.next_revision
             elif (known := await local(session.settings().socket)) is not None:
                 view = known.overview
             else:
@@ -119,16 +113,4 @@ async def _watch(session: Session, store: Store, keys: Keys, names: tuple[str, .
                 display(_drawn(view, known))
             if revision:
                 await asyncio.sleep(_LEAST_S + 2 * (clock.time() - began_s))
-            await _changed(store, keys, revision)
-
-
-async def _changed(store: Store, keys: Keys, revision: int) -> None:
-    """Return when something of the cluster changed, and after a while in any case."""
-    try:
-        async with asyncio.timeout(EVERY_S):
-            if not revision:
-                await asyncio.sleep(EVERY_S)
-            async with aclosing(store.watch(keys.prefix, revision)) as batches:
-                await anext(batches)
-    except (TimeoutError, Compacted, StoreUnavailable):
-        return
+            await changed(store, keys, revision, EVERY_S)

@@ -1,6 +1,6 @@
 """A line of `clusterd top` as texts."""
 
-from clusterd.commands.overview_tables import size
+from clusterd.amounts import size
 from clusterd.traffic import Line
 
 TITLES = ("VIRTUAL/SERVER", "CONN/S", "PKT/S IN", "PKT/S OUT", "IN/S", "OUT/S", "ACTIVE", "WEIGHT", "STATE", "ADDRESS")

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from clusterd import model
 from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
-from clusterd.document.yaml_writer import dump_data
+from clusterd.document.yaml_writer import dump_data, dump_value
 from clusterd.errors import ConfigError, Problem
 from clusterd.model import Cluster
 from clusterd.rules import broken_rules
@@ -19,6 +19,7 @@ __all__ = [
     "Path",
     "dump",
     "dump_data",
+    "dump_value",
     "from_data",
     "from_objects",
     "objects",

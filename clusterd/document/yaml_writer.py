@@ -28,6 +28,15 @@ def dump_data(data: Mapping[str, Any]) -> str:
     return "".join(_top_level(data))
 
 
+def dump_value(value: Any) -> str:
+    """Return a value that holds others as YAML by itself: a list has one of them a line."""
+    if isinstance(value, Mapping):
+        return dump_data(value)
+    items = [_node(each, 2) for each in value]
+    node = yaml.SequenceNode(_TAG + "seq", items, flow_style=not items)
+    return str(yaml.serialize(node, Dumper=yaml.CSafeDumper, width=_WIDTH, allow_unicode=True))
+
+
 def _top_level(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield what `_thorough` makes of the data in pieces, as many of them as possible by the quick way.
 

@@ -63,7 +63,7 @@ def test_a_record_has_stable_field_names_that_a_person_can_read() -> None:
     )
     assert as_json(record).decode() == (
         '{"number": 1, "id": "id-1", '
-        '"author": {"user": "root", "host": "r1", "pid": 0, "sudo_user": "", "certificate": ""}, '
+        '"author": {"user": "root", "host": "r1", "pid": 0, "sudo_user": "", "certificate": "", "via": ""}, '
         '"time": "2026-11-02T10:00:00.250Z", "message": "größer", "parent": "", '
         '"changes": {"routers/r1": {"before": null, "after": {"a": 1}}}, '
         f'"hash": "{record.hash}"}}'
@@ -76,6 +76,10 @@ def test_times_are_utc_whatever_the_clock_of_the_caller_says() -> None:
 
 def test_an_author_is_told_by_who_called_sudo() -> None:
     assert (str(ALICE), str(ROOT)) == ("alice@r1 (as root)", "root@r1")
+
+
+def test_an_author_is_told_by_way_of_which_program() -> None:
+    assert str(Author(user="alice", host="192.0.2.7", via="console on r1")) == "alice@192.0.2.7 (console on r1)"
 
 
 def test_a_record_of_an_earlier_version_that_lacks_a_field_is_whole() -> None:

@@ -1,4 +1,4 @@
-"""Times as people read them: how long ago something was."""
+"""Amounts as people read them: how long ago something was, how many bytes."""
 
 from datetime import UTC, datetime
 
@@ -20,3 +20,13 @@ def age(time: str, now: datetime) -> str:
     except ValueError:
         return ""
     return lasting((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds())
+
+
+def size(count_bytes: int) -> str:
+    """Return a number of bytes with three digits or so: 812 B, 1.4 MB."""
+    number = float(count_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

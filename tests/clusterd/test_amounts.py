@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clusterd.ages import age, lasting
+from clusterd.amounts import age, lasting, size
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -21,3 +21,18 @@ def test_a_length_of_time_is_told_in_its_largest_unit(length_s: float, told: str
 )
 def test_an_age_is_told_of_what_is_a_time(time: str, told: str) -> None:
     assert age(time, NOW) == told
+
+
+@pytest.mark.parametrize(
+    ("count_bytes", "told"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (123456, "123 kB"),
+        (1_400_000, "1.4 MB"),
+        (2 * 10**15, "2000.0 TB"),
+    ],
+)
+def test_a_size_has_three_digits_or_so(count_bytes: int, told: str) -> None:
+    assert size(count_bytes) == told
