@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from clusterd.errors import ConfigError, Problem
 from clusterd.model import Name
@@ -32,7 +32,7 @@ def _split(value: object) -> object:
 
 
 class Settings(BaseModel):
-    """The settings of every program of clusterd; from `router` on they are for the services."""
+    """The settings of every program of clusterd: from `router` on for the services, `web_…` for the console alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,6 +62,16 @@ class Settings(BaseModel):
     metrics_client_ca: Path | None = Field(None, description="whose certificates those who ask must have")
     metrics_series: int = Field(10_000, ge=0, description="how many series virtual and real servers may have")
     log_format: Literal["auto", "text", "json", "journal"] = Field("auto", description="how services write their log")
+
+    web_listen: str = Field("127.0.0.1:8480", description="address and port at which the console listens")
+    web_cert: Path | None = Field(None, description="the console's certificate, for https")
+    web_key: Path | None = Field(None, description="the key of the console's certificate")
+    web_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)] = Field(
+        (), description="addresses of reverse proxies before the console, whose headers are believed"
+    )
+    web_user_header: str = Field("", description="header in which these proxies name the user they have asked")
+    web_idle_s: float = Field(1800.0, gt=0, description="seconds after which a session that nobody uses ends")
+    web_session_s: float = Field(43200.0, gt=0, description="seconds after which every session ends")
 
     @property
     def socket(self) -> Path:

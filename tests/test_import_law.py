@@ -52,7 +52,7 @@ PURE = tuple(
         "reading",
         "words",
         "places",
-        "ages",
+        "amounts",
         "keepalived",
         "ldirectord",
         "ipvsadm",
@@ -64,7 +64,11 @@ PURE = tuple(
         "overview",
         "handing_over",
         "explanation",
+        "reference",
     )
+) + tuple(
+    f"watchers.web.{name}"
+    for name in ("addresses", "attempts", "fields", "forms", "panels", "sessions", "topology", "wording")
 )
 # fmt: off
 IMPURE = (  # modules that wait, fail by themselves, read a clock or throw dice
@@ -79,7 +83,7 @@ ONE_DOOR = {
     "etcd3": ("clusterd.store",),
     "google": ("clusterd.store",),
     "pyroute2": ("clusterd.dataplane",),
-    "jinja2": ("renderers",),
+    "jinja2": ("renderers", "watchers.web.drawing"),
     "yaml": ("clusterd.document",),
     "tenacity": ("clusterd.configuration",),
     "paramiko": ("clusterd.loads",),
@@ -92,6 +96,8 @@ ONE_DOOR = {
     "rich": ("clusterd.commands.tables",),
     "cryptography": ("clusterd.commands.author", "clusterd.checks.tls", "watchers.certificates"),
     "textual": ("clusterd.commands.top_view",),
+    "starlette": ("watchers.web",),
+    "uvicorn": ("watchers.web.service",),
 }
 FORBIDDEN = {  # what the modules below a name never import; the longest name that fits counts
     "clusterd": ("clusterd.commands", "renderers", "watchers"),

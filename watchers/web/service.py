@@ -1,0 +1,122 @@
+"""The console as a program: settings, logging, and the server that ends its streams when it stops."""
+
+import asyncio
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import click
+import uvicorn
+
+from clusterd import __version__, settings
+from clusterd.errors import ClusterdError, ConfigError, Problem
+from clusterd.keys import Keys
+from clusterd.settings import Settings
+from watchers.tasks import Tasks
+from watchers.web.access import Access
+from watchers.web.addresses import Listen, listen
+from watchers.web.app import made
+from watchers.web.console import Console
+from watchers.web.sight import Sight
+from watchers.web.streams import Streams
+
+log = logging.getLogger("clusterd.web")
+
+ENDING_S = 5  # what requests have that go on when the console stops
+MOST_AT_ONCE = 500  # connections: those beyond are told to come again
+
+
+@click.command()
+@click.option("--listen", "web_listen", metavar="ADDRESS:PORT", help="Where to listen; 127.0.0.1:8480 by default.")
+@click.option("--cert", "web_cert", metavar="FILE", help="Certificate (PEM), for https.")
+@click.option("--key", "web_key", metavar="FILE", help="Key of the certificate.")
+@click.option("--insecure-http", is_flag=True, help="Listen beyond this host without TLS: passwords can be read.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is only of interest to developers, too.")
+@click.version_option(__version__)
+def main(insecure_http: bool, verbose: bool, **flags: str | None) -> None:
+    """Serve the web console of a clusterd cluster.
+
+    Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. Its first user is made by
+    `clusterd console user add NAME --role admin`.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        read = settings.read(flags)
+        where = checked(read, insecure_http)
+        asyncio.run(_serve(read, where))
+    except (ClusterdError, OSError) as error:
+        sys.exit(f"clusterd-web: {error}")
+
+
+def checked(read: Settings, insecure_http: bool) -> Listen:
+    """Return where to listen. Raises ConfigError where that would carry passwords over the network for all to read."""
+    where = listen(read.web_listen)
+    if (read.web_cert is None) != (read.web_key is None):
+        raise ConfigError([Problem(0, "web_key", "web_cert and web_key go together")])
+    for name, file in (("web_cert", read.web_cert), ("web_key", read.web_key)):
+        if file is not None and not file.is_file():
+            raise ConfigError([Problem(0, name, f"there is no file {file}")])
+    if read.web_user_header and not read.web_proxies:
+        raise ConfigError([Problem(0, "web_user_header", "needs web_proxies: whose header is to be believed")])
+    if not where.loopback and read.web_cert is None and not insecure_http:
+        said = f"{read.web_listen} is reached from other hosts, and passwords would cross the network for all to read"
+        advice = "give web_cert and web_key, listen on 127.0.0.1 behind a proxy that has them, or say --insecure-http"
+        raise ConfigError([Problem(0, "web_listen", f"{said}: {advice}")])
+    return where
+
+
+class Server(uvicorn.Server):
+    """A server that tells its streams to end before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._streams.end()
+        await super().shutdown(sockets)
+
+
+async def _serve(read: Settings, where: Listen) -> None:
+    store = settings.open_store(read)
+    keys = Keys(read.cluster)
+    sight = Sight(store, keys, read.socket)
+    streams = Streams(sight)
+    known = Console(store, keys, sight, Access(read, sight), streams, socket.gethostname())
+    tasks = Tasks()
+    tasks.supervise("following the cluster", sight.run)
+    try:
+        await Server(config(known, read, where), streams).serve()
+    finally:
+        await tasks.end()
+        await store.close()
+
+
+def config(known: Console, read: Settings, where: Listen) -> uvicorn.Config:
+    """Return how the server is to serve. Headers of proxies are for `Access` to judge."""
+    return uvicorn.Config(
+        made(known),
+        host=where.host,
+        port=where.port,
+        ssl_certfile=_text(read.web_cert),
+        ssl_keyfile=_text(read.web_key),
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        lifespan="off",
+        log_config=None,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=ENDING_S,
+        http="h11",
+        ws="none",
+    )
+
+
+def _text(file: Path | None) -> str | None:
+    return None if file is None else str(file)
