@@ -24,7 +24,7 @@ async def put(store: MemoryStore, name: str, user: User) -> None:
 async def test_a_user_is_a_key_with_role_and_hash_and_without_the_password() -> None:
     store = MemoryStore()
     await put(store, "alice", console_users.made("operator", "correct horse", NOW))
-    entry = await store.get("/clusterd/test/console/users/alice")
+    entry = await store.get("/clusterd-secrets/test/console/users/alice")
     assert entry
     kept = json.loads(entry.value)
     assert (kept["role"], kept["changed"]) == ("operator", "2026-01-31T12:00:00.000Z")

@@ -13,6 +13,7 @@ from clusterd import __version__, settings
 from clusterd.errors import ClusterdError, ConfigError, Problem
 from clusterd.keys import Keys
 from clusterd.settings import Settings
+from watchers.notifying import Notifier
 from watchers.tasks import Tasks
 from watchers.web.access import Access
 from watchers.web.addresses import Listen, listen
@@ -89,13 +90,21 @@ async def _serve(read: Settings, where: Listen) -> None:
     sight = Sight(store, keys, read.socket)
     streams = Streams(sight)
     known = Console(store, keys, sight, Access(read, sight), streams, socket.gethostname())
-    tasks = Tasks()
+    server = Server(config(known, read, where), streams)
+    notifier, tasks = Notifier(), Tasks()
     tasks.supervise("following the cluster", sight.run)
+    tasks.supervise("telling systemd", lambda: notifier.run(lambda: server.started, lambda: _status(sight, where)))
     try:
-        await Server(config(known, read, where), streams).serve()
+        await server.serve()
     finally:
+        notifier.tell(STOPPING="1")
         await tasks.end()
         await store.close()
+
+
+def _status(sight: Sight, where: Listen) -> str:
+    trouble = sight.now.trouble
+    return f"etcd is away: {trouble}" if trouble else f"listens on {where.host}, port {where.port}"
 
 
 def config(known: Console, read: Settings, where: Listen) -> uvicorn.Config:
