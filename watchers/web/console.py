@@ -50,7 +50,7 @@ def page(request: Request, who: Who | None, template: str, status: int = 200, **
         "cluster_name": console(request).keys.cluster,
         "path": request.url.path,
         "done": request.query_params.get("done", ""),
-        "live": "",
+        "live": "/live/plain",
         **context,
     }
     return HTMLResponse(drawn(template, given), status)

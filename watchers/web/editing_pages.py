@@ -5,7 +5,6 @@ GET  ──► form ──review──► difference ──commit──► 303 t
           └──── edit ────────┘      every step is a POST that carries all that was typed
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +24,7 @@ from watchers.web.console import console, page
 from watchers.web.edits import Proposal
 from watchers.web.forms import NO_FAULTS, Faults, Texts, by_field
 from watchers.web.looking_pages import live_parts
-from watchers.web.places import Make, Place, at, check_type, made, object_at, text_of, texts_of
+from watchers.web.places import Make, Place, check_type, made, object_at, text_of, texts_of
 
 TRIES = 3  # where others keep being first
 _STEPS = ("step", "shown", "force", "message")
@@ -165,18 +164,16 @@ async def _overtaken(request: Request, who: Who, edit: Edit, error: Overtaken) -
 
 def _joined(edit: Edit, error: Overtaken) -> Texts:
     """Return the texts of both edits; those of `edit` as they are where there is no way to show both."""
-    place = edit.place
+    place, theirs = edit.place, error.theirs.cluster
     if place.new:
         return {**edit.texts}
-    data = at(error.both, place.path)
-    if not edit.as_text and object_at(error.theirs.cluster, place.path) is not None:
-        shown = data if isinstance(data, Mapping) else object_at(error.theirs.cluster, place.path) or {}
-        return {"as": "form", **texts_of(place, shown)}
     try:
-        text = text_of(place, document.from_data(error.both))
+        both = document.from_data(error.both)
     except ConfigError:
         return edit.texts
-    return {"as": "text", "text": text, "sent": edit.texts.get("text", "")}
+    if edit.as_text or object_at(theirs, place.path) is None:
+        return {"as": "text", "text": text_of(place, both), "sent": edit.texts.get("text", "")}
+    return {"as": "form", **texts_of(place, object_at(both, place.path) or object_at(theirs, place.path) or {})}
 
 
 def _faults(edit: Edit, problems: tuple[Problem, ...]) -> Faults:
@@ -226,7 +223,7 @@ def _form(
 
 def _confirm(request: Request, who: Who, edit: Edit, ready: Proposal, notice: str = "", status: int = 200) -> Response:
     kept = {name: text for name, text in edit.texts.items() if name not in _STEPS}
-    more = {"kept": kept, "notice": notice, "live": "/live/plain"}
+    more = {"kept": kept, "notice": notice}
     strays = configuration.written_back(ready.base.strays)
     return page(request, who, "confirm.html", status, place=edit.place, edit=edit, ready=ready, strays=strays, **more)
 

@@ -10,7 +10,7 @@ from clusterd.model import Cluster
 from clusterd.places import excerpt, with_excerpt, with_values
 from watchers.web import panels
 from watchers.web.fields import Group
-from watchers.web.forms import Texts, filled, found, overlaid
+from watchers.web.forms import Texts, filled, overlaid
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _DONE: Mapping[str, Mapping[str, bool]] = {  # what the buttons beside a real server set
@@ -115,8 +115,3 @@ def _from_form(place: Place, texts: Texts, seen: Cluster) -> Cluster:
     if place.kind == "check":
         wanted["type"] = check_type(texts, data or {})
     return with_values(seen, [(path, wanted)])
-
-
-def at(data: Mapping[str, Any], path: str) -> Any:
-    """Return what plain data have at a path."""
-    return found(data, tuple(step for step in path.split("/") if step))

@@ -4,7 +4,7 @@ import pytest
 
 from clusterd import configuration
 from clusterd.errors import ConflictError
-from clusterd.store.contract import Modified, Put
+from clusterd.store.contract import Delete, Modified, Put
 from tests.watchers.web.rig import Browser, Rig
 
 RS1 = "/virtuals/web/servers/rs1"
@@ -336,3 +336,34 @@ async def test_where_others_commit_all_the_time_it_is_given_up(rig: Rig) -> None
         patch.setattr(configuration, "commit", never)
         await browser.send("Commit")
     assert browser.status == 409
+
+
+async def test_where_both_together_are_not_valid_what_was_typed_stays_as_it_is(rig: Rig) -> None:
+    browser = await rig.logged_in("operator")
+    await browser.get("/virtuals/web")
+    await rig.change("virtuals/mail", {"address": "1.2.3.9/24", "interface": "eth0", "port": 25})
+    await browser.send("Show what changes", **MAIL)
+    assert browser.status == 409
+    assert "tcp 1.2.3.9:25 is already virtuals/" in browser.page
+    assert 'name="f:port" value="25"' in browser.page
+    await browser.send("Show what changes", **{"f:port": "26"})
+    await browser.send("Commit")
+    assert (await rig.committed()).cluster.virtuals["web"].port == 26
+
+
+async def test_what_is_new_needs_a_name(rig: Rig) -> None:
+    browser = await rig.logged_in("operator")
+    await browser.get("/new/router")
+    await browser.send("Show what changes", name="", **{"f:public": "1.2.3.9"})
+    assert browser.status == 422
+    assert 'id="name-e">is missing' in browser.page
+    assert 'value="1.2.3.9"' in browser.page
+
+
+async def test_where_everything_is_gone_meanwhile_nothing_is_written(rig: Rig) -> None:
+    browser = await rig.logged_in("operator")
+    await browser.get(RS1)
+    await rig.others.transact((), [Delete(rig.keys.head)])
+    await browser.send("Show what changes", **{"f:weight": "5"})
+    assert "has no configuration yet" in browser.page
+    assert 'name="f:weight" value="5"' in browser.page

@@ -14,7 +14,7 @@ from tests.clusterd.examples import MANUAL, clusters, manual
 from watchers.web import panels
 from watchers.web.fields import Field, Group, label
 from watchers.web.forms import by_field, filled, overlaid
-from watchers.web.places import Place, at, made, object_at, text_of, texts_of
+from watchers.web.places import Place, made, object_at, text_of, texts_of
 
 RICH = (
     MANUAL.replace("nat_router:", "sync: {interface: eth1, id: 3}\n  heartbeat: {fast: {misses: 4}}\n  nat_router:")
@@ -183,8 +183,6 @@ def test_an_object_is_edited_as_text_too() -> None:
 
 def test_an_object_that_is_not_there_is_nothing() -> None:
     assert [object_at(manual(), path) for path in ("routers/r9", "virtuals/web/servers/x", "nothing")] == [None] * 3
-    assert at({"a": {"b": 1}}, "a/b") == 1
-    assert at({"a": 1}, "a/b") is None
 
 
 @pytest.mark.parametrize(

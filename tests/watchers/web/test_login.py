@@ -1,6 +1,7 @@
 """Who gets in, and which requests count as theirs."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,12 @@ async def test_a_trusted_proxy_says_that_the_browser_speaks_tls(tmp_path: Path) 
 )
 async def test_what_is_no_form_is_refused(rig: Rig, body: bytes, status: int) -> None:
     assert (await rig.browser().client.post("/login", content=body)).status_code == status
+
+
+async def test_a_form_that_never_arrives_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"a=1"
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("watchers.web.typed.WITHIN_S", 0.1)
+    assert (await rig.browser().client.post("/login", content=slowly())).status_code == 408

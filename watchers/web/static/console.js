@@ -78,6 +78,7 @@ if (document.body.dataset.live) {
   begin();
 }
 
+document.querySelector(".panels a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 for (const select of document.querySelectorAll("select[data-sends]")) {
   select.addEventListener("change", () => {
     const button = select.form.querySelector(`button[value="${select.dataset.sends}"]`);
