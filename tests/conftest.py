@@ -4,4 +4,10 @@ The lab (tests marked `lab`, the fixture `measure`) comes from tests/lab/plugin.
 (the fixture `members`) from tests/store/plugin.py.
 """
 
+import pytest
+
 pytest_plugins = ["tests.lab.plugin", "tests.store.plugin"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="where the tests of the console leave the docs' pictures")

@@ -80,7 +80,7 @@ def guarded(role: Role, handler: Handler) -> Callable[[Request], Awaitable[Respo
 
 async def _nobody(request: Request) -> Response:
     """Ask for a login; what was typed into a form is shown, so that it is not lost."""
-    if request.method == "GET":
+    if request.method != "POST":
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?next={quote(wanted, safe='')}" if wanted != "/" else "/login", 303)
     sent = await typed(request)

@@ -46,7 +46,7 @@ class Edit:
 
 async def edited(request: Request, who: Who, place: Place) -> Response:
     """Show the form of an object, or take what was typed into it."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _opened(request, who, place)
     if not who.user.may("operator"):
         raise HTTPException(403, f"this is for the role operator, and yours is {who.user.role}")

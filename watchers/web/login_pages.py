@@ -13,7 +13,7 @@ MOST_BYTES = 16 * 1024
 async def login(request: Request) -> Response:
     """Show the form, or take name and password."""
     access = console(request).access
-    if request.method == "GET":
+    if request.method != "POST":
         if access.who(request):
             return RedirectResponse(_next(request.query_params.get("next", "")), 303)
         return _form(request, request.query_params.get("next", ""))

@@ -104,7 +104,7 @@ async def _serve(read: Settings, where: Listen) -> None:
 
 def _status(sight: Sight, where: Listen) -> str:
     trouble = sight.now.trouble
-    return f"etcd is away: {trouble}" if trouble else f"listens on {where.host}, port {where.port}"
+    return f"not up to date: {trouble}" if trouble else f"listens on {where.host}, port {where.port}"
 
 
 def config(known: Console, read: Settings, where: Listen) -> uvicorn.Config:

@@ -15,7 +15,7 @@ from pathlib import Path
 from clusterd import console_users, document, looking
 from clusterd.configuration import Committed
 from clusterd.console_users import Users
-from clusterd.errors import ClusterdError
+from clusterd.errors import ClusterdError, StoreUnavailable
 from clusterd.keys import Keys
 from clusterd.model import Cluster
 from clusterd.observing import local
@@ -31,7 +31,7 @@ LEAST_S = 0.2  # between two looks, and twice as long as one took
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is known. `at` is when it was true, `trouble` why that is not now; `number` grows with every change."""
+    """What is known. `at` is when it was true, `trouble` why it may not be now; `number` grows with every change."""
 
     number: int = 0
     base: Committed | None = None
@@ -40,6 +40,7 @@ class Now:
     users: Users | None = None
     at: datetime | None = None
     trouble: str = ""
+    away: bool = False  # the trouble is that etcd does not answer
     told_by: str = ""  # the router that tells it while etcd is away
 
 
@@ -84,14 +85,15 @@ class Sight:
         return self.now
 
     async def _without(self, error: ClusterdError) -> None:
-        here = await local(self._socket)
+        away = isinstance(error, StoreUnavailable)
+        here = await local(self._socket) if away else None
         if here is None or here.overview.cluster != self._keys.cluster:
-            await self._tell(replace(self.now, trouble=str(error), told_by=""))
+            await self._tell(replace(self.now, trouble=str(error), away=away, told_by=""))
             return
         cluster = self.now.cluster
         with suppress(ClusterdError):
             cluster = document.from_objects(here.objects)
-        told = replace(self.now, trouble=str(error), told_by=here.router)
+        told = replace(self.now, trouble=str(error), away=away, told_by=here.router)
         await self._tell(replace(told, view=here.overview, cluster=cluster, at=self._clock()))
 
     async def _tell(self, now: Now) -> None:

@@ -17,7 +17,7 @@ from watchers.web.forms import Texts
 
 async def users(request: Request, who: Who) -> Response:
     """Show the users; add, change and remove them."""
-    if request.method == "GET":
+    if request.method != "POST":
         return await _shown(request, who)
     texts: Texts = request.state.typed
     known = console(request)
@@ -73,7 +73,7 @@ def _role(texts: Texts) -> Role:
 
 async def account(request: Request, who: Who) -> Response:
     """Change one's own password, which takes the old one."""
-    if request.method == "GET" or not who.user.hash:
+    if request.method != "POST" or not who.user.hash:
         return page(request, who, "account.html", notice="", changed=request.query_params.get("changed", ""))
     texts: Texts = request.state.typed
     known = console(request)

@@ -1,5 +1,6 @@
 """A real Chromium before a real console: what somebody at a browser does, and what the browser complains about."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +13,13 @@ from typing import Any, Literal
 import axe_playwright_python
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
+from clusterd.counters import Counters
+from clusterd.desired import destination_key, service_key
+from clusterd.observing import Local
+from clusterd.overview import Observed, overview
+from clusterd.plane import Key
 from tests.clusterd.command_line import CommandLine
+from tests.clusterd.examples import manual
 from tests.store.etcd_server import free_ports
 
 PROGRAM = Path("/usr/bin/chromium")
@@ -43,6 +50,29 @@ def console(clusterd: CommandLine) -> Iterator[str]:
         process.terminate()
         said = process.communicate(timeout=30)[1]
     assert "Traceback" not in said, said
+
+
+@asynccontextmanager
+async def router_beside(clusterd: CommandLine) -> AsyncIterator[None]:
+    """Have a router on the console's host that tells what it counts."""
+    virtual = manual().virtuals["web"]
+    together = Counters(active=312, connections_rate=41, bytes_in_rate=88_000, bytes_out_rate=1_900_000)
+    counted: dict[Key, Counters] = {service_key(virtual): together}
+    for name, active, rate in (("rs1", 205, 28), ("rs2", 107, 13)):
+        one = Counters(active=active, connections_rate=rate, bytes_in_rate=rate * 2100, bytes_out_rate=rate * 46_000)
+        counted[destination_key(virtual, name)] = one
+    view = overview(clusterd.cluster, 1, manual(), Observed(counters=counted, counted_by="r1"))
+    line = Local(router="r1", overview=view).model_dump_json().encode() + b"\n"
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(line)
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, clusterd.folder / f"{clusterd.cluster}.sock")
+    try:
+        yield
+    finally:
+        server.close()
 
 
 @dataclass

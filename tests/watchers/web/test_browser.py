@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from clusterd.history import utc
 from tests.clusterd import live
 from tests.clusterd.command_line import CommandLine
 from tests.store.etcd_server import ETCD, Member
-from tests.watchers.web.chromium import NARROW, PASSWORD, PROGRAM, SHORT_MS, chromium, console, person
+from tests.watchers.web.chromium import NARROW, PASSWORD, PROGRAM, SHORT_MS, chromium, console, person, router_beside
 
 pytestmark = [
     pytest.mark.etcd,
@@ -63,8 +66,8 @@ def weight(clusterd: CommandLine, server: str = "rs1") -> int:
     return int(found["servers"][server]["weight"])
 
 
-def verdict(clusterd: CommandLine, server: str, up: bool) -> None:
-    told = {"up": up, "since": "2026-01-31T10:00:00Z", "detail": "status 200" if up else "connection refused"}
+def verdict(clusterd: CommandLine, server: str, up: bool, since: str = "2026-01-31T10:00:00Z") -> None:
+    told = {"up": up, "since": since, "detail": "status 200" if up else "connection refused"}
     for router in ("r1", "r2"):
         live.put(clusterd, clusterd.keys.health("web", server, router), told)
 
@@ -102,6 +105,17 @@ async def test_a_server_that_fails_is_seen_without_reloading(browser: Browser, u
         await detail.wait_for(state="detached")
         assert await viewer.page.evaluate("window.notReloaded")
         assert await viewer.page.evaluate("document.activeElement.getAttribute('href')") == RS1
+
+
+async def test_connections_and_rates_are_those_of_the_router_beside_it(
+    browser: Browser, url: str, clusterd: CommandLine
+) -> None:
+    async with person(browser, url) as viewer, router_beside(clusterd):
+        await viewer.log_in("viewer")
+        await viewer.sees("312 conns, 41/s, 88.0 kB/s in, 1.9 MB/s out")
+        await viewer.sees("Connections and rates are those of router r1.")
+        await viewer.open("/topology")
+        await viewer.sees("web: up, weight 1, 107 conns")
 
 
 async def test_a_weight_is_changed_and_is_in_etcd(browser: Browser, url: str, clusterd: CommandLine) -> None:
@@ -190,6 +204,36 @@ async def test_every_page_fits_a_phone(browser: Browser, url: str) -> None:
         for path in PAGES:
             await admin.open(path)
             assert (path, await admin.overflows()) == (path, 0)
+
+
+async def test_pictures_for_the_docs(
+    browser: Browser, url: str, clusterd: CommandLine, request: pytest.FixtureRequest
+) -> None:
+    said = request.config.getoption("--screenshots")
+    if said is None:
+        pytest.skip("pictures are only made for --screenshots")
+    folder = Path(said)
+    since = [utc(datetime.now(UTC) - timedelta(minutes=minutes)) for minutes in (190, 260)]
+    live.report(clusterd, "r1", role="active", since=since[0], head=5, applied=5)
+    live.report(clusterd, "r2", since=since[1], head=5, applied=5)
+    for server, up, minutes in (("rs1", True, 250), ("rs2", True, 40), ("rs3", False, 3)):
+        verdict(clusterd, server, up, utc(datetime.now(UTC) - timedelta(minutes=minutes)))
+    async with router_beside(clusterd), person(browser, url) as admin, person(browser, url, NARROW, "dark") as phone:
+        await admin.log_in("admin")
+        await phone.log_in("viewer")
+        for one, path, name in (
+            (admin, "/", "monitoring"),
+            (admin, "/topology", "topology"),
+            (admin, RS1, "server"),
+            (phone, "/", "phone"),
+        ):
+            await one.open(path)
+            await one.sees("live")
+            if name == "server":
+                await one.page.fill("#f-weight", "3")
+                await one.press("Show what changes")
+                name = "confirm"
+            await one.page.screenshot(path=folder / f"console-{name}.png")
 
 
 async def test_while_etcd_is_away_the_page_says_so_and_goes_on_afterwards(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusterd.document import from_data
+from clusterd.errors import ConfigError, StoreUnavailable
 from clusterd.observing import Local
 from clusterd.overview import Observed, overview
 from clusterd.store.contract import Delete, Put
@@ -154,7 +155,7 @@ async def test_a_missing_record_is_said(rig: Rig) -> None:
 async def test_while_etcd_is_away_pages_say_so_and_show_what_was_known_last(rig: Rig, path: str) -> None:
     browser = await rig.logged_in("operator")
     rig.etcd.down = True
-    await rig.sight._without(OSError("etcd is not there"))  # type: ignore[arg-type] # any error will do
+    await rig.sight._without(StoreUnavailable("etcd is not there"))
     assert (await browser.get(path)).status_code == (503 if path.startswith("/history") else 200)
     assert "etcd is away" in browser.page
     if path in ("/", "/topology", "/servers"):
@@ -172,7 +173,7 @@ async def test_while_etcd_is_away_a_router_on_this_host_tells(tmp_path: Path, ri
     browser = await rig.logged_in("viewer")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("watchers.web.sight.local", local)
-        await rig.sight._without(OSError("gone"))  # type: ignore[arg-type] # any error will do
+        await rig.sight._without(StoreUnavailable("gone"))
     await browser.get("/")
     assert "this is what router r7 knows" in browser.page
 
@@ -186,6 +187,24 @@ async def test_without_a_configuration_pages_say_how_to_begin(tmp_path: Path, pa
     assert (await browser.get(path)).status_code == 200
     assert "no configuration yet" in browser.page
     assert (await browser.get("/settings")).status_code == 503
+
+
+async def test_what_cannot_be_read_is_said_and_is_not_taken_for_etcd_being_away(rig: Rig) -> None:
+    browser = await rig.logged_in("viewer")
+    await rig.others.transact((), [Put(rig.keys.head, b"what?")])
+    with pytest.raises(ConfigError) as caught:
+        await rig.sight.look()
+    await rig.sight._without(caught.value)
+    await browser.get("/")
+    assert "not up to date" in browser.page
+    assert "not a head that clusterd wrote" in browser.page
+    assert "rs1" in browser.page
+
+
+@pytest.mark.parametrize("path", ["/", "/virtuals/web", "/users", "/account", "/login"])
+async def test_a_browser_may_ask_for_the_head_alone(rig: Rig, path: str) -> None:
+    browser = await rig.logged_in("admin")
+    assert (await browser.client.head(path)).status_code in (200, 303)
 
 
 async def test_a_fault_is_no_traceback_on_the_page(rig: Rig) -> None:
