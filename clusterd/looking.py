@@ -32,13 +32,15 @@ class Look:
 async def look(store: Store, keys: Keys, known: Committed | None = None) -> Look | None:
     """Return the cluster as it is, None where nothing is committed.
 
-    `known` is what was committed when it was looked at before. Raises ConfigError and the store's errors.
+    `known` is what was committed when it was looked at before. What is big takes a while, in another thread. Raises
+    ConfigError and the store's errors.
     """
     base = await configuration.read(store, keys, known)
     if base is None:
         return None
     seen, revision = await observe(store, keys, base)
-    return Look(base, seen, overview(keys.cluster, base.number, base.cluster, seen), revision)
+    view = await asyncio.to_thread(overview, keys.cluster, base.number, base.cluster, seen)
+    return Look(base, seen, view, revision)
 
 
 async def counted(view: Overview, socket: Path) -> Overview:

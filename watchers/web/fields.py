@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from clusterd.reference import Entry, sections
+from clusterd.reference import Entry, Section, sections
 
 Path = tuple[str, ...]
 _CHOICE = re.compile(r"`[^`]*`( or `[^`]*`)*")
@@ -67,11 +67,17 @@ class Group:
 
 
 @cache
+def kinds() -> tuple[Section, ...]:
+    """Return every kind of object of the document; working that out takes a moment."""
+    return sections()
+
+
+@cache
 def entries(path: Path, variant: str = "") -> Mapping[str, Entry]:
     """Return the keys of one kind of object of the document, by name; * in the path is any name."""
     return {
         entry.path[-1]: entry
-        for each in sections()
+        for each in kinds()
         if (each.path, each.variant) == (path, variant)
         for entry in each.entries
     }

@@ -2,8 +2,7 @@
 
 from functools import cache
 
-from clusterd.reference import sections
-from watchers.web.fields import Field, Group, Path, entries, fields
+from watchers.web.fields import Field, Group, Path, entries, fields, kinds
 
 CLUSTER: Path = ("cluster",)
 ROUTER: Path = ("routers", "*")
@@ -11,7 +10,7 @@ VIRTUAL: Path = ("virtuals", "*")
 SERVER: Path = (*VIRTUAL, "servers", "*")
 _CHECK: Path = (*VIRTUAL, "check")
 _TIMING = ("interval_s", "timeout_s", "fall", "rise", "port", "reentry_s", "recheck_s", "jitter", "initial")
-CHECK_TYPES = tuple(each.variant for each in sections() if each.path == _CHECK)
+CHECK_TYPES = tuple(each.variant for each in kinds() if each.path == _CHECK)
 
 
 def _pick(around: Path, *keys: str, inside: Path = ()) -> tuple[Field, ...]:
