@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from clusterd import configuration
 from clusterd.changes import summary
+from clusterd.clock import boottime_s
 from clusterd.observing import applied
 from clusterd.overview import Overview, VirtualLine
 from watchers.web.access import Who
@@ -16,8 +17,10 @@ from watchers.web.console import console, page
 from watchers.web.drawing import drawn
 from watchers.web.sessions import digested
 from watchers.web.sight import Now
+from watchers.web.streams import Parts
 from watchers.web.topology import picture
 
+AGES_S = 5.0  # so often ages are told anew when nothing else is
 A_PAGE = 50  # virtual servers, or commits, on one page
 WIDE, NARROW = (6, 1080), (2, 340)  # columns and width of the picture
 
@@ -61,11 +64,14 @@ async def live(request: Request) -> Response:
     if known.streams.full(whose):
         return PlainTextResponse("too many windows are open", 503, {"Retry-After": "30"})
 
-    def parts() -> dict[str, str] | None:
+    def parts() -> Parts | None:
         still = known.access.who(request, used=False)
         if still is None or still.new:
             return None
-        return live_parts(name, known.sight.now, request, request.query_params.get("name", ""))
+        now = known.sight.now
+        moment, page = (now.number, boottime_s() // AGES_S), f"{name}?{request.url.query}"
+        about = request.query_params.get("name", "")
+        return known.streams.drawn.parts(moment, page, lambda: live_parts(name, now, request, about))
 
     return StreamingResponse(
         known.streams.stream(whose, parts), media_type="text/event-stream", headers={"Cache-Control": "no-store"}

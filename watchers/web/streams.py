@@ -15,8 +15,25 @@ from watchers.web.sight import Sight
 HEARTBEAT_S = 15.0
 MOST, MOST_EACH = 200, 4  # streams at all, and of one session
 RETRY_MS = 2000
+MOST_PAGES = 64  # that are kept as they were drawn
 
 Parts = Mapping[str, str]
+
+
+class Drawn:
+    """The parts of pages at one moment, so that many who look at the same page cost no more than one."""
+
+    def __init__(self) -> None:
+        self._moment: object = None
+        self._parts: dict[str, Parts] = {}
+
+    def parts(self, moment: object, page: str, draw: Callable[[], Parts]) -> Parts:
+        """Return the parts of a page, drawn unless that was done for this moment."""
+        if moment != self._moment or len(self._parts) >= MOST_PAGES:
+            self._moment, self._parts = moment, {}
+        if page not in self._parts:
+            self._parts[page] = draw()
+        return self._parts[page]
 
 
 class Streams:
@@ -26,6 +43,7 @@ class Streams:
         self._sight, self._heartbeat_s = sight, heartbeat_s
         self._open: Counter[str] = Counter()
         self._ending = asyncio.Event()
+        self.drawn = Drawn()
 
     def __len__(self) -> int:
         return self._open.total()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.watchers.web.rig import Rig
 from watchers.web import streams
+from watchers.web.streams import Drawn
 
 
 async def told(stream: AsyncIterator[str]) -> dict[str, Any]:
@@ -111,3 +112,19 @@ async def test_the_parts_are_those_of_the_page(rig: Rig, path: str, part: str, s
     first = next(line for line in answer.text.splitlines() if line.startswith("data: {"))
     assert said in json.loads(first.removeprefix("data: "))[part]
     assert answer.text.endswith("event: over\ndata: over\n\n")
+
+
+def test_many_who_look_at_one_page_cost_no_more_than_one() -> None:
+    drawn, count = Drawn(), 0
+
+    def draw() -> dict[str, str]:
+        nonlocal count
+        count += 1
+        return {"a": str(count)}
+
+    assert [drawn.parts(1, "page", draw) for _ in range(3)] == [{"a": "1"}] * 3
+    assert drawn.parts(1, "another", draw) == {"a": "2"}
+    assert drawn.parts(2, "page", draw) == {"a": "3"}
+    for number in range(1000):
+        drawn.parts(2, f"page {number}", draw)
+    assert len(drawn._parts) <= streams.MOST_PAGES
