@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -72,11 +75,20 @@ def checked(read: Settings, insecure_http: bool) -> Listen:
 
 
 class Server(uvicorn.Server):
-    """A server that tells its streams to end before it waits for connections to end."""
+    """A server that ends its streams before it waits for connections to end, and leaves signals to the service."""
 
     def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
         super().__init__(config)
         self._streams = streams
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone: uvicorn would raise them again at the end, before what is open here is closed."""
+        yield
+
+    def stop(self) -> None:
+        """End soon; at the second time without waiting for anybody."""
+        self.should_exit, self.force_exit = True, self.should_exit
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
@@ -91,6 +103,10 @@ async def _serve(read: Settings, where: Listen) -> None:
     streams = Streams(sight)
     known = Console(store, keys, sight, Access(read, sight), streams, socket.gethostname())
     server = Server(config(known, read, where), streams)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    log.info("console of cluster %s at %s, etcd at %s", read.cluster, _url(read, where), ", ".join(read.endpoints))
     notifier, tasks = Notifier(), Tasks()
     tasks.supervise("following the cluster", sight.run)
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: server.started, lambda: _status(sight, where)))
@@ -100,6 +116,11 @@ async def _serve(read: Settings, where: Listen) -> None:
         notifier.tell(STOPPING="1")
         await tasks.end()
         await store.close()
+
+
+def _url(read: Settings, where: Listen) -> str:
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    return f"{'http' if read.web_cert is None else 'https'}://{host}:{where.port}"
 
 
 def _status(sight: Sight, where: Listen) -> str:
@@ -120,6 +141,7 @@ def config(known: Console, read: Settings, where: Listen) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         log_config=None,
+        log_level="warning",
         limit_concurrency=MOST_AT_ONCE,
         timeout_graceful_shutdown=ENDING_S,
         http="h11",

@@ -43,7 +43,7 @@ def console(clusterd: CommandLine) -> Iterator[str]:
     try:
         assert process.stderr
         for line in process.stderr:
-            if "Uvicorn running" in line:
+            if "console of cluster" in line:
                 break
         yield f"http://127.0.0.1:{port}"
     finally:

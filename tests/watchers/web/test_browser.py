@@ -14,7 +14,18 @@ from clusterd.history import utc
 from tests.clusterd import live
 from tests.clusterd.command_line import CommandLine
 from tests.store.etcd_server import ETCD, Member
-from tests.watchers.web.chromium import NARROW, PASSWORD, PROGRAM, SHORT_MS, chromium, console, person, router_beside
+from tests.watchers.web.chromium import (
+    NARROW,
+    PASSWORD,
+    PROGRAM,
+    SHORT_MS,
+    Person,
+    chromium,
+    console,
+    person,
+    router_beside,
+)
+from watchers.web.service import ENDING_S
 
 pytestmark = [
     pytest.mark.etcd,
@@ -105,6 +116,17 @@ async def test_a_server_that_fails_is_seen_without_reloading(browser: Browser, u
         await detail.wait_for(state="detached")
         assert await viewer.page.evaluate("window.notReloaded")
         assert await viewer.page.evaluate("document.activeElement.getAttribute('href')") == RS1
+
+
+async def test_the_console_ends_soon_although_somebody_looks(browser: Browser, clusterd: CommandLine) -> None:
+    with console(clusterd) as address:
+        viewer = Person(await browser.new_page(), address)
+        await viewer.log_in("viewer")
+        await viewer.sees("live")
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < ENDING_S
+    await viewer.sees("connection lost, trying again")
+    await viewer.page.context.close()
 
 
 async def test_connections_and_rates_are_those_of_the_router_beside_it(

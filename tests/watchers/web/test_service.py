@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -101,4 +102,19 @@ def test_over_tls_and_without_etcd_it_answers_and_ends_when_it_is_told_to(tmp_pa
         finally:
             process.send_signal(signal.SIGTERM)
             said = process.stderr.read()
+    assert process.returncode == 0
+    assert "Traceback" not in said
+    assert f"console of cluster main at https://{where}" in said
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = started(tmp_path, "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        assert process.stderr
+        with process:
+            said = process.stderr.read()
+    assert process.returncode
+    assert "address already in use" in said
     assert "Traceback" not in said
