@@ -164,7 +164,7 @@ async def _overtaken(request: Request, who: Who, edit: Edit, error: Overtaken) -
 
 def _joined(edit: Edit, error: Overtaken) -> Texts:
     """Return the texts of both edits; those of `edit` as they are where there is no way to show both."""
-    place, theirs = edit.place, error.theirs.cluster
+    place, theirs, kept = edit.place, error.theirs.cluster, {"message": edit.texts.get("message", "")}
     if place.new:
         return {**edit.texts}
     try:
@@ -172,8 +172,8 @@ def _joined(edit: Edit, error: Overtaken) -> Texts:
     except ConfigError:
         return edit.texts
     if edit.as_text or object_at(theirs, place.path) is None:
-        return {"as": "text", "text": text_of(place, both), "sent": edit.texts.get("text", "")}
-    return {"as": "form", **texts_of(place, object_at(both, place.path) or object_at(theirs, place.path) or {})}
+        return {**kept, "as": "text", "text": text_of(place, both), "sent": edit.texts.get("text", "")}
+    return {**kept, "as": "form", **texts_of(place, object_at(both, place.path) or object_at(theirs, place.path) or {})}
 
 
 def _faults(edit: Edit, problems: tuple[Problem, ...]) -> Faults:

@@ -93,7 +93,7 @@ async def test_a_wrong_password_is_told_and_the_right_one_leads_in_by_the_keyboa
         viewer.complaints.clear()  # Chromium tells of the 403
         await viewer.page.keyboard.type(PASSWORD)  # the cursor is in its field
         await viewer.page.keyboard.press("Enter")
-        await viewer.sees("Control and monitoring")
+        await viewer.page.get_by_role("heading", name="Monitoring").wait_for()
         await viewer.page.keyboard.press("Tab")
         assert await viewer.page.evaluate("document.activeElement.textContent") == "Skip to the content"
         await viewer.page.keyboard.press("Enter")

@@ -67,8 +67,10 @@ async def test_a_wrong_value_is_told_at_its_field_and_what_was_typed_stays(rig: 
 
 async def test_one_can_go_back_to_the_form_and_nothing_typed_is_lost(rig: Rig) -> None:
     browser = await reviewing(rig)
-    await browser.send("Back to the form")
+    await browser.send("Back to the form", message="for the sale")
     assert 'name="f:weight" value="5"' in browser.page
+    await browser.send("Show what changes", **{"f:weight": "6"})
+    assert 'id="message" name="message" value="for the sale"' in browser.page
 
 
 async def test_nothing_changed_is_said(rig: Rig) -> None:
