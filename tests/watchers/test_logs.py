@@ -165,7 +165,7 @@ async def test_what_a_router_does_is_told_in_events_with_stable_fields_and_its_s
 
 # --- every record is an event -------------------------------------------------------------------------------------
 
-FILES = sorted((ROOT / "watchers").glob("*.py"))
+FILES = sorted((ROOT / "watchers").rglob("*.py"))
 LISTED = {
     name
     for line in re.findall(r"^\| (`[^|]*) \|", PAGE.partition("| event |")[2], re.MULTILINE)

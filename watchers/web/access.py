@@ -13,6 +13,7 @@ from clusterd.clock import boottime_s
 from clusterd.console_users import User
 from clusterd.errors import ClusterdError
 from clusterd.settings import Settings
+from watchers.logs import tagged
 from watchers.web.addresses import client, neighbourhood, trusted
 from watchers.web.attempts import Attempts
 from watchers.web.sessions import Session, Sessions, Terms, form_fits, form_token
@@ -95,14 +96,15 @@ class Access:
         address = self.address(request)
         wait_s = self._attempts.wait_s(neighbourhood(address), name, boottime_s())
         if wait_s:
-            log.warning("too many attempts to log in from %s", address)
+            log.warning("too many attempts to log in from %s", address, extra=tagged("login refused", address=address))
             raise TooMany(wait_s)
         async with self._looking:
             good = await asyncio.to_thread(console_users.fits, user, password)
         if good:
             self._attempts.good(neighbourhood(address), name)
         else:
-            log.warning("a wrong name or password came from %s", address)
+            about = tagged("login refused", address=address)
+            log.warning("a wrong name or password came from %s", address, extra=about)
         return good
 
     def log_out(self, request: Request, response: Response) -> None:
@@ -136,7 +138,8 @@ class Access:
         token, now_s = secrets.token_urlsafe(32), boottime_s()
         self._sessions.end(request.cookies.get(self._cookie(request), ""))
         self._sessions.begin(token, Session(name, "" if proxied else user.hash, now_s, now_s, proxied))
-        log.info("%s logged in from %s%s", name, self.address(request), " by way of the proxy" if proxied else "")
+        way, address = " by way of the proxy" if proxied else "", self.address(request)
+        log.info("%s logged in from %s%s", name, address, way, extra=tagged("login", user=name, address=address))
         return Who(name, user, token, form_token(self._secret, token), new=True)
 
     def _user(self, name: str) -> User | None:

@@ -16,6 +16,8 @@ from clusterd import __version__, settings
 from clusterd.errors import ClusterdError, ConfigError, Problem
 from clusterd.keys import Keys
 from clusterd.settings import Settings
+from watchers import logs
+from watchers.logs import tagged
 from watchers.notifying import Notifier
 from watchers.tasks import Tasks
 from watchers.web.access import Access
@@ -44,13 +46,10 @@ def main(insecure_http: bool, verbose: bool, **flags: str | None) -> None:
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. Its first user is made by
     `clusterd console user add NAME --role admin`.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
     try:
         read = settings.read(flags)
+        level = logging.DEBUG if verbose else logging.INFO
+        logs.begin("web", chosen=read.log_format, level=level, cluster=read.cluster)
         where = checked(read, insecure_http)
         asyncio.run(_serve(read, where))
     except (ClusterdError, OSError) as error:
@@ -106,7 +105,8 @@ async def _serve(read: Settings, where: Listen) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    log.info("console of cluster %s at %s, etcd at %s", read.cluster, _url(read, where), ", ".join(read.endpoints))
+    url, etcd = _url(read, where), ", ".join(read.endpoints)
+    log.info("console of cluster %s at %s, etcd at %s", read.cluster, url, etcd, extra=tagged("start"))
     notifier, tasks = Notifier(), Tasks()
     tasks.supervise("following the cluster", sight.run)
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: server.started, lambda: _status(sight, where)))

@@ -42,9 +42,8 @@ def console(clusterd: CommandLine) -> Iterator[str]:
     )
     try:
         assert process.stderr
-        for line in process.stderr:
-            if "console of cluster" in line:
-                break
+        said = process.stderr.readline()
+        assert "console of cluster" in said, said
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
