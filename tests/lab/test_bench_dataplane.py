@@ -110,7 +110,7 @@ def test_a_router_tells_when_more_of_its_lease_was_used_up_than_before(
     now_s = 100.0
     monkeypatch.setattr(leased_router, "boottime_s", lambda: now_s)
     margin = leased_router.Margin()
-    for sent_s, taken_s in ((100.0, 100.0), (101.0, 101.0), (102.5, 102.5), (103.5, 103.6)):
-        now_s = taken_s
-        margin.take(Lease(1, 3, sent_s))
-    assert capsys.readouterr().err.splitlines() == ["lease margin 2.000 of 3 s", "lease margin 1.500 of 3 s"]
+    for now_s, ttl_s in ((100.0, 3), (101.0, 3), (102.5, 3), (103.5, 3), (107.0, 0), (109.0, 3), (110.0, 3)):
+        margin.take(Lease(1, ttl_s, now_s))
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"lease margin {left} of 3 s" for left in ("2.000", "1.500", "-0.500")]

@@ -17,14 +17,16 @@ class Margin:
 
     def __init__(self) -> None:
         self._end_s = self._lowest_s = float("inf")
+        self._ttl_s = 0.0
 
     def take(self, lease: Lease) -> None:
         """Take a refresh in, and tell what was left before it where that is the least so far."""
         left_s = self._end_s - boottime_s()
         if left_s < self._lowest_s and self._end_s < float("inf"):
             self._lowest_s = left_s
-            print(f"lease margin {left_s:.3f} of {lease.ttl_s:g} s", file=sys.stderr, flush=True)
-        self._end_s = lease.sent_s + lease.ttl_s
+            print(f"lease margin {left_s:.3f} of {self._ttl_s:g} s", file=sys.stderr, flush=True)
+        ended = lease.ttl_s <= 0  # the next answer is of another lease
+        self._ttl_s, self._end_s = lease.ttl_s, float("inf") if ended else lease.sent_s + lease.ttl_s
 
 
 def watch() -> None:
