@@ -98,6 +98,7 @@ def test_systemd_has_nothing_to_say_about_the_units(host: Host) -> None:
 def test_upgraded_in_place_its_settings_stay_and_its_running_services_are_restarted_without_a_stop(host: Host) -> None:
     host("systemctl start etcd")
     host("clusterd init -f /root/cluster.yaml --yes")
+    host("clusterd set cluster/heartbeat/deadtime_s=20 --yes")  # a lease outlives a restart on a busy machine, too
     dry = "" if Path("/proc/net/ip_vs").exists() else 'data_plane = "dry_run"\n'
     settings = f'router = "r1"\n{dry}'
     host(f"printf %s {shlex.quote(settings)} >>/etc/clusterd/clusterd.toml")
@@ -106,7 +107,7 @@ def test_upgraded_in_place_its_settings_stay_and_its_running_services_are_restar
     def applied() -> bool:
         out = host("clusterd status --json", check=False)
         view = json.loads(out) if out.startswith("{") else {}
-        return "routers" in view and view["routers"][0]["applied"] == 1
+        return "routers" in view and view["routers"][0]["applied"] == 2
 
     host.until(applied)
     before = host.running("clusterd-router")
@@ -117,8 +118,7 @@ def test_upgraded_in_place_its_settings_stay_and_its_running_services_are_restar
     assert host.running("clusterd-agent") == "0"
     host.until(applied)
     log = host("journalctl --no-pager --unit clusterd-router")
-    assert "handed over" not in log
-    assert log.count("commit 1") >= 1
+    assert log.count("going on with lease") == 1, "it was restarted, and not stopped and started"
     assert host("dpkg --verify clusterd | grep -v clusterd.toml", check=False) == ""
 
 

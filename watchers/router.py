@@ -145,13 +145,14 @@ class Router:
     # --- beginning and ending -------------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
+        lease = self._places.lease
         if self._writer.dry_run:
             self._problems.about("data plane", WHY_DRY)
-            self._places.lease.unlink(missing_ok=True)  # what it held before is not gone on with
+            lease = lease.with_suffix(".dry")  # a lock that was held before is not gone on with
         good = self._configuration.start()
         if good:
             await self._configure(good)
-        await self._elections.begin(self._places.lease)
+        await self._elections.begin(lease)
         if good:
             self._kernel.changed()
         put = self._events.put_nowait
