@@ -123,7 +123,7 @@ class Checker:
         self._size, self._path = size, network.directory / "keepalived.conf"
         self._path.write_text(size.keepalived())
         identity = [f"--{name}={network.directory}/{name}" for name in ("pid", "checkers_pid")]
-        command = ("keepalived", "--dont-fork", "--check", "--log-console", f"--use-file={self._path}", *identity)
+        command = ("keepalived", "--dont-fork", "--check", f"--use-file={self._path}", *identity)
         self._process = network.spawn("r1", *command, name="keepalived")
 
     async def settle(self) -> None:
