@@ -42,6 +42,8 @@ _NO_POOLS: Mapping[str, Pool] = {}
 
 ServerId = tuple[str, str]  # names of the virtual server and the real server
 
+_NOTHING_KNOWN: Mapping[ServerId, bool] = {}
+
 
 def desired(
     cluster: Cluster,
@@ -56,15 +58,27 @@ def desired(
     stays at weight 0 where the virtual server says `quiesce`. A drained server has weight 0 while it is up. The sorry
     server steps in when every enabled server is down or drained.
     """
-    everywhere = floating(cluster)
-    items: list[Item] = [*sysctls(cluster, everywhere), *_timeouts(cluster), *tables(cluster, everywhere)]
-    for name, virtual in cluster.virtuals.items():
-        if virtual.enabled:
-            items.append(_service(virtual))
-            items += _pool(cluster, virtual, pools.get(name) or _plain(name, virtual, up))
-    items += paths(cluster)
+    items: list[Item] = [*common(cluster)]
+    for name in cluster.virtuals:
+        items += served(cluster, name, pools.get(name), up)
     items += floating(cluster, active_groups)
     return plane(*items)
+
+
+def common(cluster: Cluster) -> tuple[Item, ...]:
+    """Return what every router has, and what belongs to no virtual server alone."""
+    everywhere = floating(cluster)
+    return (*sysctls(cluster, everywhere), *_timeouts(cluster), *tables(cluster, everywhere), *paths(cluster))
+
+
+def served(
+    cluster: Cluster, name: str, pool: Pool | None, up: Mapping[ServerId, bool] = _NOTHING_KNOWN
+) -> Iterator[Item]:
+    """Yield what a virtual server is in IPVS: its service and the real servers behind it."""
+    virtual = cluster.virtuals[name]
+    if virtual.enabled:
+        yield _service(virtual)
+        yield from _pool(cluster, virtual, pool or _plain(name, virtual, up))
 
 
 def sync_daemons(cluster: Cluster, sending: bool) -> dict[Key, Item]:

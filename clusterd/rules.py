@@ -5,7 +5,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from itertools import islice
 
 from clusterd.groups import gateways, groups
-from clusterd.model import DEFAULT_GROUP, Cluster, Host, HostWithPrefix, Virtual, family, forwarding
+from clusterd.model import (
+    DEFAULT_GROUP,
+    Cluster,
+    Host,
+    HostWithPrefix,
+    Virtual,
+    family,
+    forwarding,
+    others,
+    place,
+)
 from clusterd.plane import endpoint
 from clusterd.service_rules import SERVICE_RULES
 from clusterd.verdicts import EXTERNAL
@@ -20,6 +30,24 @@ def broken_rules(cluster: Cluster) -> Iterator[Finding]:
     """Yield everything that contradicts itself, as (path in the document, what to change)."""
     for rule in RULES:
         yield from rule(cluster)
+
+
+def breakable(cluster: Cluster, sound: Cluster) -> Cluster:
+    """Return as much of a cluster as can break a rule, where `sound`, of which it was made, breaks none.
+
+    Rules look at each virtual server together with settings and routers, and at several only for their places. Where
+    all that is as it was, they find in the virtual servers that are others now what they would find in all.
+    """
+    names = others(sound, cluster)
+    there = {name: cluster.virtuals[name] for name in names if name in cluster.virtuals}
+    shared = cluster.settings is sound.settings and cluster.routers is sound.routers
+    if shared and all(name in there and _stays(sound.virtuals.get(name), there[name]) for name in names):
+        return cluster.model_copy(update={"virtuals": there})
+    return cluster
+
+
+def _stays(before: Virtual | None, after: Virtual) -> bool:
+    return before is not None and place(before) == place(after)
 
 
 def _heartbeat(cluster: Cluster) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ PURE = tuple(
         "sysctls",
         "paths",
         "desired",
+        "wishes",
         "plan",
         "election",
         "readiness",

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ from clusterd.history import (
     replayed,
 )
 from clusterd.keys import Keys
-from clusterd.model import Cluster, Router, Settings, Virtual
+from clusterd.model import Cluster, changed_keys
 from clusterd.store.contract import Entry, Snapshot, Store
 
 _T = TypeVar("_T", Head, Outline, Record)
@@ -43,6 +43,7 @@ class Committed:
     head_revision: int  # the head's mod revision: what the next commit is compared with
     revision: int  # of the snapshot: watch from the next one
     strays: tuple[str, ...] = ()  # objects whose value in etcd is not the committed one: somebody went past the commits
+    whole: bool = field(default=False, compare=False)  # whether all objects were read, and strays looked for
 
     @property
     def number(self) -> int:
@@ -138,11 +139,14 @@ def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
 
 
 async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry, known: Committed | None) -> Committed:
+    if known is not None and _untouched(snapshot, entry, known):
+        return replace(known, revision=snapshot.revision)
     head = parsed(Head, entry)
     prefix = keys.config(head.generation)
-    found = {e.key.removeprefix(prefix): _decoded(e.value) for e in snapshot.entries if e.key.startswith(prefix)}
+    entries = [entry for entry in snapshot.entries if entry.key.startswith(prefix)]
+    found = await asyncio.to_thread(lambda: {e.key.removeprefix(prefix): _decoded(e.value) for e in entries})
     objects: Mapping[str, Any] = found
-    hashes = object_hashes(found)
+    hashes = await asyncio.to_thread(object_hashes, found)
     if joined_hash(hashes) != head.config_hash:
         past = [one for one in await records(store, keys) if one.number <= head.number]
         objects = replayed(past)
@@ -152,8 +156,23 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry,
             what = f"is not what commit {head.number} left here, and the history does not give that back"
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
-    cluster = _read_cluster(keys, head, objects, known)
-    return Committed(head, cluster, objects, hashes, entry.mod_revision, snapshot.revision, tuple(strays))
+    cluster = await asyncio.to_thread(_read_cluster, keys, head, objects, known)  # a lease may not wait for a big one
+    return Committed(head, cluster, objects, hashes, entry.mod_revision, snapshot.revision, tuple(strays), whole=True)
+
+
+def _untouched(snapshot: Snapshot, entry: Entry, known: Committed) -> bool:
+    """Return whether nothing was written since the known commit: what is written later has a later revision.
+
+    What was removed is missed by counting, so nobody has to look into thousands of values that stayed as they are.
+    """
+    return (
+        entry.mod_revision == known.head_revision
+        and parsed(Head, entry) == known.head
+        and known.whole
+        and not known.strays
+        and len(snapshot.entries) == 1 + len(known.objects)
+        and max(each.mod_revision for each in snapshot.entries) == entry.mod_revision
+    )
 
 
 def _read_cluster(keys: Keys, head: Head, objects: Mapping[str, Any], known: Committed | None) -> Cluster:
@@ -167,24 +186,17 @@ def _read_cluster(keys: Keys, head: Head, objects: Mapping[str, Any], known: Com
 
 
 def _cluster(objects: Mapping[str, Any], known: Committed | None) -> Cluster:
-    """Return the cluster of the objects, made of those that are known already as far as they are the same."""
-    if known is None:
-        return document.from_objects(objects)
-    if objects == known.objects:
-        return known.cluster
-    return document.from_objects(
-        {
-            name: _known_object(known.cluster, name) if known.objects.get(name) == value else value
-            for name, value in objects.items()
-        }
-    )
-
-
-def _known_object(cluster: Cluster, name: str) -> Settings | Router | Virtual:
-    kind, _, label = name.partition("/")
-    if kind == "cluster":
-        return cluster.settings
-    return cluster.routers[label] if kind == "routers" else cluster.virtuals[label]
+    """Return the cluster of the objects, made of the one that is known already as far as they are the same."""
+    if known is not None:
+        names = changed_keys(known.objects, objects)
+        there = {name: objects[name] for name in names if name in objects and known.objects.get(name) != objects[name]}
+        gone = names - objects.keys()
+        if not there and not gone:
+            return known.cluster
+        cluster = document.changed(known.cluster, there, gone)
+        if cluster is not None:
+            return cluster
+    return document.from_objects(objects)
 
 
 def _decoded(value: bytes) -> Any:

@@ -1,7 +1,7 @@
 """The YAML document ↔ `Cluster`, with all problems at once, each with its path and line."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -11,23 +11,27 @@ from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
 from clusterd.document.yaml_writer import dump_data, dump_value
 from clusterd.errors import ConfigError, Problem
-from clusterd.model import Cluster
-from clusterd.rules import broken_rules
+from clusterd.model import Cluster, Value
+from clusterd.rules import breakable, broken_rules
 
 __all__ = [
     "Lines",
     "Path",
+    "changed",
     "dump",
     "dump_data",
     "dump_value",
     "from_data",
     "from_objects",
+    "named",
     "objects",
     "parse",
     "parse_yaml",
     "suggestion",
 ]
 
+
+_T = TypeVar("_T")
 
 # Which class has the keys at a place of the document; * stands for a name.
 _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
@@ -181,13 +185,60 @@ def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
     return flat
 
 
+def named(cluster: Cluster) -> dict[str, Value]:
+    """Return the same objects as values of the model."""
+    routers = {f"routers/{name}": router for name, router in cluster.routers.items()}
+    virtuals = {f"virtuals/{name}": virtual for name, virtual in cluster.virtuals.items()}
+    return {"cluster": cluster.settings, **routers, **virtuals}
+
+
 def from_objects(flat: Mapping[str, Any]) -> Cluster:
     """Return the cluster that these objects make. Raises ConfigError, with the object's name as the path.
 
     What is an object of the model already is taken as it is.
     """
+    data, strange = _nested(flat)
+    if strange:
+        raise ConfigError([Problem(0, name, "is not the name of an object") for name in strange])
+    return from_data(data)
+
+
+def changed(cluster: Cluster, there: Mapping[str, Any], gone: Collection[str]) -> Cluster | None:
+    """Return a cluster with some of its objects as they are there now and without those that are gone, by name.
+
+    It is what `from_objects` makes of all objects, for the work of these few: what is left alone is the same object in
+    both. None where these do not go with the rest: `from_objects` tells what is wrong.
+    """
+    data, strange = _nested({"cluster": cluster.settings, **there})
+    if strange or "cluster" in gone:
+        return None
+    try:
+        fresh = Cluster.model_validate(data)
+    except ValidationError:
+        return None
+    after = Cluster.model_construct(
+        settings=fresh.settings,
+        routers=_with(cluster.routers, fresh.routers, [name.removeprefix("routers/") for name in gone]),
+        virtuals=_with(cluster.virtuals, fresh.virtuals, [name.removeprefix("virtuals/") for name in gone]),
+    )
+    return None if any(broken_rules(breakable(after, cluster))) else after
+
+
+def _with(known: Mapping[str, _T], fresh: Mapping[str, _T], gone: Iterable[str]) -> Mapping[str, _T]:
+    """Return what is known with what is new, the same mapping where nothing is."""
+    left = [name for name in gone if name in known]
+    if not fresh and not left:
+        return known
+    after = {**known, **fresh}
+    for name in left:
+        del after[name]
+    return after
+
+
+def _nested(flat: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return objects as a document has them, and the names that are those of no object."""
     data: dict[str, Any] = {}
-    strange: list[Problem] = []
+    strange: list[str] = []
     for name, value in flat.items():
         kind, _, label = name.partition("/")
         if name == "cluster":
@@ -195,10 +246,8 @@ def from_objects(flat: Mapping[str, Any]) -> Cluster:
         elif kind in ("routers", "virtuals") and label:
             data.setdefault(kind, {})[label] = value
         else:
-            strange.append(Problem(0, name, "is not the name of an object"))
-    if strange:
-        raise ConfigError(strange)
-    return from_data(data)
+            strange.append(name)
+    return data, strange
 
 
 def dump(cluster: Cluster) -> str:

@@ -6,6 +6,8 @@ These classes are the document's schema as well: field names are the document's 
 """
 
 from collections.abc import Mapping
+from itertools import compress
+from operator import is_not
 
 from pydantic import Field
 
@@ -79,7 +81,7 @@ from clusterd.model.settings import (
     Timeouts,
 )
 from clusterd.model.timing import Encrypted, Timing
-from clusterd.model.virtuals import Persistence, Server, Tunnel, Virtual, checked_port, family, port_ranges
+from clusterd.model.virtuals import Persistence, Server, Tunnel, Virtual, checked_port, family, place, port_ranges
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -156,9 +158,12 @@ __all__ = [
     "Virtual",
     "Weight",
     "accepted",
+    "changed_keys",
     "checked_port",
     "family",
     "forwarding",
+    "others",
+    "place",
     "port_ranges",
 ]
 
@@ -174,3 +179,20 @@ class Cluster(Value):
 def forwarding(cluster: Cluster, virtual: Virtual, server: Server) -> Forwarding:
     """Return how packets reach a server: its own way, else the virtual server's, else the cluster's."""
     return server.forwarding or virtual.forwarding or cluster.settings.forwarding
+
+
+def others(before: Cluster, after: Cluster) -> frozenset[str]:
+    """Return the names of the virtual servers that are not the very same in both: changed, new or gone.
+
+    It takes a glance at each: a cluster that was made of another one shares with it what was left alone.
+    """
+    return changed_keys(before.virtuals, after.virtuals)
+
+
+def changed_keys(before: Mapping[str, object], after: Mapping[str, object]) -> frozenset[str]:
+    """Return the keys under which two mappings do not have the very same object.
+
+    There can be thousands, and each commit leads here a few times: nothing of this is a loop of Python's.
+    """
+    fresh = compress(after, map(is_not, map(before.get, after), after.values()))
+    return frozenset(fresh).union(before.keys() - after.keys())

@@ -132,7 +132,15 @@ Checksum = Literal["none", "csum", "remcsum"]
 Family = Literal["ipv4", "ipv6"]
 
 
+_GIVEN: dict[frozenset[str], set[str]] = {}
+
+
 class Value(BaseModel):
     """A frozen value that knows all its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_post_init(self, context: object, /) -> None:
+        """Share with others what says which keys were given: in 30,000 real servers that is 20 MB."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))

@@ -194,6 +194,19 @@ def family(virtual: Virtual) -> int:
     return 6 if virtual.family == "ipv6" else 4
 
 
+def place(virtual: Virtual) -> tuple[object, ...]:
+    """Return all of a virtual server that has to do with others.
+
+    It is where clients find it, with which group, and which ways checks through the data path take: they have marks.
+    """
+    where = virtual.address, virtual.interface, virtual.group, virtual.enabled
+    what = virtual.protocol, virtual.port, virtual.ports, virtual.mark, family(virtual)
+    if not virtual.check.data_path:
+        return (*where, *what)
+    ways = ((each.address, each.forwarding, each.tunnel, each.enabled) for each in virtual.servers.values())
+    return (*where, *what, virtual.forwarding, virtual.tunnel, *ways)
+
+
 def port_ranges(virtual: Virtual) -> tuple[tuple[int, int], ...]:
     """Return `ports` as (first, last), in the order in which they are written."""
     said = (str(each).partition("-") for each in virtual.ports)

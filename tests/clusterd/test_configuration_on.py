@@ -124,6 +124,36 @@ async def test_strays_that_are_known_are_looked_at_again() -> None:
     assert followed.strays == ()
 
 
+async def test_what_nobody_wrote_to_since_is_not_looked_into_again() -> None:
+    store = MemoryStore()
+    await commit(store, KEYS, None, manual(), ALICE)
+    first = await known(store)
+    again = await read(store, KEYS, first)
+    assert again is not None
+    assert (again.cluster, again.objects) == (first.cluster, first.objects)
+    assert again.objects is first.objects
+
+
+@pytest.mark.parametrize("written", [Put(WEB, b"{}"), Delete(WEB), Put(KEYS.config(1) + "virtuals/more", b"{}")])
+async def test_what_somebody_wrote_past_the_commits_is_found_by_reading_everything_again(written: Operation) -> None:
+    store = MemoryStore()
+    base = await commit(store, KEYS, None, manual(), ALICE)
+    first = await known(store)
+    await by_hand(store, written)
+    seen = await read(store, KEYS, first)
+    assert seen is not None
+    assert len(seen.strays) == 1
+    last = await commit(store, KEYS, base, with_weight(5), BOB)
+    followed = await read_on(store, KEYS, first)
+    assert followed is not None
+    assert followed.number == last.number
+    told = await read(store, KEYS, followed)
+    fresh = await read(store, KEYS)
+    assert told is not None
+    assert fresh is not None
+    assert told.strays == fresh.strays
+
+
 async def test_a_store_that_lost_everything_has_nothing() -> None:
     store = MemoryStore()
     base = await commit(store, KEYS, None, manual(), ALICE)

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -33,6 +34,39 @@ def test_the_objects_of_a_cluster_make_the_same_cluster_and_the_same_objects(giv
 def test_an_object_looks_the_same_whether_its_defaults_were_written_out_or_not() -> None:
     flat = document.objects(document.parse(WEB))
     assert repr(document.objects(document.from_objects(flat))) == repr(flat)
+
+
+@given(st.data(), clusters(), clusters())
+@settings(max_examples=200, deadline=None)
+def test_some_objects_changed_make_the_cluster_that_all_of_them_make(data: Any, one: Cluster, other: Cluster) -> None:
+    old, new = document.objects(one), document.objects(other)
+    names = data.draw(st.sets(st.sampled_from(sorted({*old, *new}))))
+    there = {name: new[name] for name in names if name in new}
+    gone = {name for name in names if name not in new}
+    placed = [each for name, each in {**old, **there}.items() if name.startswith("virtuals/")]
+    for name in sorted(name for name in there if name.startswith("virtuals/")):
+        like = data.draw(st.sampled_from(placed))
+        keys = data.draw(
+            st.sets(st.sampled_from(["address", "port", "mark", "interface", "group", "servers", "quorum"]))
+        )
+        there[name] = {**there[name], **{key: like[key] for key in keys if key in like}}
+    flat = {name: value for name, value in {**old, **there}.items() if name not in gone}
+    changed = document.changed(one, there, gone)
+    if changed is None:
+        with pytest.raises(ConfigError):
+            document.from_objects(flat)
+    else:
+        assert changed == document.from_objects(flat)
+        kept = [name for name in one.virtuals if f"virtuals/{name}" not in names]
+        assert all(changed.virtuals[name] is one.virtuals[name] for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("there", "gone"),
+    [({"elsewhere": {}}, ()), ({}, {"cluster"}), ({"routers/r1": {}}, ()), ({"virtuals/web": {"quorum": 0}}, ())],
+)
+def test_objects_that_do_not_go_with_the_rest_make_none(there: dict[str, Any], gone: Collection[str]) -> None:
+    assert document.changed(document.parse(CONTRACT), there, gone) is None
 
 
 def test_objects_are_named_by_kind_and_name() -> None:
