@@ -9,11 +9,13 @@ import math
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Address
 from itertools import count
 from typing import Any
 
+from clusterd.errors import Problem
 from clusterd.lvscf import masquerades
 from clusterd.lvscf.grammar import SCHEDULERS
 from clusterd.lvscf.mapping import LOAD_SOURCES, NANNY, PORT, PRIORITIES
@@ -47,29 +49,62 @@ _MONITORS = {source: monitor for monitor, source in LOAD_SOURCES.items()}
 class _Aliases:
     """Gives each floating address its own alias of its interface: eth0:1, eth0:2, …"""
 
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
+    def __init__(self) -> None:
         self._next: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
         self._given: dict[tuple[str, Host], str] = {}
 
-    def place(self, part: str, rest: str, address: IPv4Interface, interface: str) -> dict[str, str]:
+    def place(self, address: IPv4Interface, interface: str) -> Mapping[str, str]:
         """Return where an address goes, as the format says it."""
         key = (interface, address.ip)
         if key not in self._given:
             self._given[key] = f"{interface}:{next(self._next[interface])}"
-        device = self._given[key]
-        if len(device) > LONGEST_LABEL:
-            self._notes.add(part, rest + "interface", f"{device} is longer than the name of an interface may be")
-        return {"address": str(address.ip), "device": device, "netmask": str(address.netmask)}
+        return {"address": str(address.ip), "device": self._given[key], "netmask": str(address.netmask)}
 
 
-def render(cluster: Cluster, serial_no: int) -> Rendering:
-    """Return the cluster as lvs.cf with this serial number, and what the format could not say."""
+def _noted(place: Mapping[str, str] | None, part: str, rest: str, notes: Notes) -> Mapping[str, str] | None:
+    """Return a place, and note where the name of its device is too long."""
+    if place and len(place["device"]) > LONGEST_LABEL:
+        notes.add(part, rest + "interface", f"{place['device']} is longer than the name of an interface may be")
+    return place
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The text of one virtual server, what the format could not say of it, and all that it was made of."""
+
+    of: tuple[Virtual, Settings, Mapping[str, str] | None]
+    text: str
+    warnings: tuple[Problem, ...]
+
+
+class Sections:
+    """The sections of the virtual servers as they were rendered last: the next time only what is new is rendered."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Section] = {}
+
+    def of(self, cluster: Cluster, aliases: _Aliases) -> Iterator[_Section]:
+        """Yield the sections of a cluster, in its order."""
+        before, self._known = self._known, {}
+        for name, virtual in cluster.virtuals.items():
+            place = _place(virtual, aliases)
+            known = before.get(name)
+            same = known and known.of[0] is virtual and known.of[1] is cluster.settings and known.of[2] == place
+            self._known[name] = known if known and same else _section(cluster, name, place)
+            yield self._known[name]
+
+
+def render(cluster: Cluster, serial_no: int, sections: Sections | None = None) -> Rendering:
+    """Return the cluster as lvs.cf with this serial number, and what the format could not say.
+
+    `sections` are those of the time before.
+    """
     notes = Notes()
-    aliases = _Aliases(notes)
+    aliases = _Aliases()
     settings = cluster.settings
     routers = _routers(cluster, notes)
     gateway = settings.nat_router
+    place = aliases.place(gateway.address, gateway.interface) if gateway else None
     values = {
         "serial_no": serial_no,
         "routers": routers,
@@ -78,8 +113,7 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
         "network": settings.forwarding,
         "sync": settings.sync,
         "timeouts": {name: getattr(settings.timeouts, f"{name}_s") or 0 for name in ("tcp", "tcpfin", "udp")},
-        "nat_router": gateway and aliases.place("cluster", "nat_router/", gateway.address, gateway.interface),
-        "virtuals": [_virtual(cluster, name, notes, aliases) for name in cluster.virtuals],
+        "nat_router": _noted(place, "cluster", "nat_router/", notes),
     }
     if settings.on_store_loss != Settings().on_store_loss:
         notes.add("cluster", "on_store_loss", f"{settings.on_store_loss} cannot be said in lvs.cf")
@@ -92,7 +126,16 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
             notes.add("cluster", key, "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):
         notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
-    return Rendering(fill("lvs.cf.j2", **values, notes=notes.remarks), notes.warnings)
+    made = tuple((sections or Sections()).of(cluster, aliases))
+    text = fill("lvs.cf.j2", **values, notes=notes.remarks) + "".join(section.text for section in made)
+    return Rendering(text, notes.warnings + tuple(warning for section in made for warning in section.warnings))
+
+
+def _section(cluster: Cluster, name: str, place: Mapping[str, str] | None) -> _Section:
+    notes, virtual = Notes(), cluster.virtuals[name]
+    values = _virtual(cluster, name, notes, place)
+    text = fill("lvs.cf.virtual.j2", virtual=values, notes=notes.remarks)
+    return _Section((virtual, cluster.settings, place), text, notes.warnings)
 
 
 def _routers(cluster: Cluster, notes: Notes) -> dict[str, Router]:
@@ -147,7 +190,7 @@ def _whole(rounded: Any, value: float, notes: Notes, part: str, rest: str) -> in
 _UNSAID = ("slow_start", "drain_deadline_s", "quorum", "hysteresis", "fail_open", "verdicts")
 
 
-def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> dict[str, Any]:
+def _virtual(cluster: Cluster, name: str, notes: Notes, place: Mapping[str, str] | None) -> dict[str, Any]:
     virtual, part = cluster.virtuals[name], f"virtuals/{name}"
     if family(virtual) == 6:
         notes.add(part, "", f"left out: {_IPV4_ONLY}")
@@ -166,7 +209,7 @@ def _virtual(cluster: Cluster, name: str, notes: Notes, aliases: _Aliases) -> di
         "path": part,
         "said": True,
         "active": int(virtual.enabled and virtual.protocol != "sctp" and virtual.port != 0),
-        "place": _place(virtual, part, aliases),
+        "place": _noted(place, part, "", notes),
         "mark": virtual.mark,
         "port": virtual.port or virtual.check.port or PORT,
         "persistent": _persistence(virtual),
@@ -204,10 +247,10 @@ def _sayable(address: Host | None, part: str, rest: str, notes: Notes) -> Host |
     return address
 
 
-def _place(virtual: Virtual, part: str, aliases: _Aliases) -> dict[str, str] | None:
+def _place(virtual: Virtual, aliases: _Aliases) -> Mapping[str, str] | None:
     if not isinstance(virtual.address, IPv4Interface):
         return None
-    return aliases.place(part, "", virtual.address, virtual.interface or "")
+    return aliases.place(virtual.address, virtual.interface or "")
 
 
 def _unsaid(virtual: Virtual, part: str, notes: Notes) -> None:

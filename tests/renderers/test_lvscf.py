@@ -3,11 +3,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from clusterd import document, lvscf
+from clusterd.document import changed, objects
 from clusterd.model import Cluster, family
-from renderers.lvscf import render
+from renderers.lvscf import Sections, render
 from renderers.rendering import fill
 from tests.strategies import clusters, lvscf_clusters
 
@@ -283,3 +285,15 @@ def test_a_template_without_one_of_its_values_is_an_error() -> None:
 @pytest.mark.parametrize("more", [{"quorum": 2}, {"fail_open": 0}, {"verdicts": "any"}, {"drain_deadline_s": 9}])
 def test_what_the_format_does_not_know_of_pools_is_told(more: dict[str, Any]) -> None:
     warned(cluster(more), f"virtuals/web/{next(iter(more))}")
+
+
+@given(st.data(), clusters(), clusters())
+@settings(max_examples=60, deadline=None)
+def test_with_the_sections_of_before_the_text_is_the_same(data: Any, one: Cluster, other: Cluster) -> None:
+    sections = Sections()
+    assert render(one, 1, sections) == render(one, 1)
+    new = objects(other)
+    names = sorted(data.draw(st.sets(st.sampled_from(sorted({*objects(one), *new})))))
+    gone = {name for name in names if name not in new}
+    after = changed(one, {name: new[name] for name in names if name in new}, gone) or other
+    assert render(after, 2, sections) == render(after, 2)
