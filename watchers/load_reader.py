@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from pydantic import ValidationError
 
-from clusterd.loads import Asked, read
+from clusterd.loads.sources import Asked, read
 from clusterd.weights import Reading
 from watchers import logs
 from watchers.load_messages import LoadAssignment, LoadReport, LoadTarget

@@ -12,7 +12,7 @@ from typing import Any
 
 from clusterd.doctor import asking
 from clusterd.doctor.facts import ServerFacts
-from clusterd.loads import SOURCES, Asked, read
+from clusterd.loads.sources import SOURCES, Asked, read
 from clusterd.loads.ssh import Printed, printed
 from clusterd.model import Cluster, Router, Server, Virtual, forwarding, port_ranges
 from clusterd.weights.values import Reading

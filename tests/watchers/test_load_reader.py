@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from clusterd.document import from_data
-from clusterd.loads import Asked
+from clusterd.loads.asked import Asked
 from clusterd.model import Load
 from clusterd.weights import Reading
 from watchers import ending, load_link

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clusterd.clock import boottime_s
-from clusterd.loads import Asked, programs, read
+from clusterd.loads import programs
+from clusterd.loads.sources import Asked, read
 from clusterd.model import Load
 from tests.watchers.test_hooks import me
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from clusterd.loads import Asked, read
+from clusterd.loads.sources import Asked, read
 from clusterd.model import Load
 
 UPTIME = " 10:02:56 up 12 days,  1:02,  3 users,  load average: 0.42, 0.30, 0.20\n4\n"
