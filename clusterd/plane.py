@@ -58,6 +58,7 @@ __all__ = [
     "Tunnel",
     "Verb",
     "applied",
+    "carry_out",
     "endpoint",
     "plane",
 ]
@@ -222,6 +223,8 @@ class Scope:
     marks: frozenset[MarkKey] = frozenset()
 
     def __or__(self, other: "Scope") -> "Scope":
+        if self is other:
+            return self
         addresses, names = self.addresses | other.addresses, self.sysctls | other.sysctls
         sync, marks = self.sync or other.sync, self.marks | other.marks
         return Scope(self.vips | other.vips, addresses, sync, names, marks)
@@ -240,12 +243,15 @@ def applied(actual: Plane, *operations: Operation) -> dict[Key, Item]:
     """Return the plane after operations, as the kernel would have it: a service takes its destinations along."""
     after = dict(actual)
     for operation in operations:
-        key = operation.item.key
-        if operation.verb is not Verb.DELETE:
-            after[key] = operation.item
-        else:
-            after.pop(key, None)
-            if isinstance(key, ServiceKey | MarkKey):
-                for gone in [k for k in after if isinstance(k, DestinationKey) and k.service == key]:
-                    del after[gone]
+        carry_out(after, operation)
     return after
+
+
+def carry_out(actual: dict[Key, Item], operation: Operation) -> None:
+    """Make a plane what it is after an operation."""
+    key = operation.item.key
+    if operation.verb is not Verb.DELETE:
+        actual[key] = operation.item
+    elif actual.pop(key, None) and isinstance(key, ServiceKey | MarkKey):
+        for gone in [k for k in actual if isinstance(k, DestinationKey) and k.service == key]:
+            del actual[gone]

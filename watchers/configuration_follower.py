@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterd.configuration import Committed
@@ -14,7 +14,7 @@ from clusterd.weights import Drains, drained
 from renderers import lvscf
 from watchers import last_good
 from watchers.acceptance import refusal
-from watchers.last_good import LastGood
+from watchers.last_good import LastGood, Texts
 from watchers.logs import tagged
 from watchers.problems import Problems
 
@@ -34,6 +34,9 @@ class ConfigurationFollower:
     good: LastGood | None = None
     seen_number: int = 0
     _saved: LastGood | None = None
+    _texts: Texts = field(default_factory=Texts)
+    _sections: lvscf.Sections = field(default_factory=lvscf.Sections)
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> LastGood | None:
         """Return the last good configuration from the file, if there is one."""
@@ -82,22 +85,25 @@ class ConfigurationFollower:
 
     async def save(self) -> None:
         """Write the files of what is followed, unless they are written already. Trouble with them stops nothing."""
-        good = self.good
-        if good is None or self._saved == good:
-            return
-        self._saved = good
+        async with self._saving:
+            good = self.good
+            if good is not None and self._saved != good:
+                self._saved = good
+                await self._save(good)
+
+    async def _save(self, good: LastGood) -> None:
         problems = []
         try:
-            await asyncio.to_thread(last_good.save, self.file, good)
+            await asyncio.to_thread(last_good.save, self.file, good, self._texts)
         except OSError as error:
             problems.append(f"{self.file}: {error.strerror}; a restart while etcd is away would know nothing")
         try:
-            await asyncio.to_thread(_write_lvs_cf, self.lvs_cf, good)
+            await asyncio.to_thread(_write_lvs_cf, self.lvs_cf, good, self._sections)
         except OSError as error:
             problems.append(f"{self.lvs_cf}: {error.strerror}")
         self.problems.about("files", *problems)
 
 
-def _write_lvs_cf(file: Path, good: LastGood) -> None:
+def _write_lvs_cf(file: Path, good: LastGood, sections: lvscf.Sections) -> None:
     """Render and write it: in another thread, since a big one takes a second."""
-    last_good.write_atomically(file, lvscf.render(good.cluster, good.number).text)
+    last_good.write_atomically(file, lvscf.render(good.cluster, good.number, sections).text)

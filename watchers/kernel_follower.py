@@ -23,9 +23,10 @@ from clusterd.plane import (
     Scope,
     SyncDaemonKey,
 )
+from clusterd.wishes import News
 from watchers.guard import Guard
 from watchers.holding import Holding, Taken
-from watchers.kernel_writer import Convergence, Deadlines, KernelWriter, addresses
+from watchers.kernel_writer import Convergence, Deadlines, KernelWriter
 from watchers.logs import tagged
 from watchers.problems import Problems
 from watchers.status import kernel_problems
@@ -36,17 +37,22 @@ log = logging.getLogger("clusterd.router")
 LOOK_S = 8.0  # the kernel is read back so often even when nothing happens
 RETRY_S = 1.0  # after the kernel refused something
 MOST_TOLD = 10  # operations in one event
+MOST_LOGGED = 1000  # of one convergence: a line each takes time from the lease
 LINGER_S = 3.0  # a connection is told to the others within two seconds (ip_vs_sync.c, IPVS_SYNC_FLUSH_TIME)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What should exist: the plane, what of it is ours, each floating address's group, and the commit that wants it."""
+    """What should exist: the plane, what of it is ours, each floating address's group, and the commit that wants it.
+
+    `news` says what is other in it than before.
+    """
 
     number: int
     plane: Plane
     scope: Scope
     groups: Mapping[AddressKey, str]
+    news: News | None = None
 
 
 @dataclass(slots=True)
@@ -195,7 +201,7 @@ class KernelFollower:
         result: Convergence | None = None
         try:
             deadlines = Deadlines(self.until_s, wanted.groups)
-            result = await self.writer.converge(wanted.plane, self._scope, deadlines, look)
+            result = await self.writer.converge(wanted.plane, self._scope, deadlines, look, wanted.news)
             self.problems.about("kernel", *kernel_problems(result.failures, result.left))
         except ApplyError as error:
             self.problems.about("kernel", str(error))
@@ -204,10 +210,10 @@ class KernelFollower:
         if result:
             if wanted.number != self.planned[0]:
                 self.planned = (wanted.number, result.planned_s)
-            self._tell(result.done, drifted=look and wanted.plane == self._reached)
+            self._tell(result.done, drifted=look and (wanted.plane is self._reached or wanted.plane == self._reached))
         self.converged = result is not None and result.converged
         if result is not None:
-            self._seen = (begun, frozenset(address.key for address in addresses(result.actual)))
+            self._seen = (begun, result.addresses)
             self._note_listening(wanted.plane, result.actual)
         if not self.converged:
             self._look_again_s = min(self._look_again_s, boottime_s() + RETRY_S)
@@ -220,8 +226,10 @@ class KernelFollower:
         self.settled()
 
     def _tell(self, done: Sequence[Operation], drifted: bool) -> None:
-        for operation in done:
+        for operation in done[:MOST_LOGGED]:
             log.info("%s", operation, extra=tagged("operation"))
+        if len(done) > MOST_LOGGED:
+            log.info("and %d operations more", len(done) - MOST_LOGGED, extra=tagged("operation"))
         if done and drifted:
             self._repairs += len(done)
             more = f" and {len(done) - MOST_TOLD} more" if len(done) > MOST_TOLD else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TypeVar
 
 from clusterd.clock import boottime_s
@@ -19,8 +19,10 @@ from clusterd.plan import plan
 from clusterd.plane import (
     Address,
     AddressKey,
+    DestinationKey,
     Failure,
     HostAddress,
+    Item,
     Key,
     Notice,
     Operation,
@@ -29,9 +31,11 @@ from clusterd.plane import (
     Sysctl,
     applied,
 )
+from clusterd.wishes import News
 
 Counting = Callable[[Scope], Mapping[Key, Counters]]
 SLICE = 500  # operations between two chances for others
+AT_ONCE = 50  # services that are read back between them
 _T = TypeVar("_T")
 
 
@@ -44,6 +48,7 @@ class Convergence:
     left: tuple[Operation, ...]
     actual: Plane
     planned_s: float
+    addresses: frozenset[AddressKey]  # those of the plane
 
     @property
     def converged(self) -> bool:
@@ -89,6 +94,7 @@ class KernelWriter:
         self._plane: DataPlane | None = None
         self._known: tuple[Scope, Plane] | None = None
         self._settled: tuple[Plane | None, Plane] = (None, {})  # what was wanted and found when nothing was to be done
+        self._present: tuple[Plane, frozenset[AddressKey]] = ({}, frozenset())  # the addresses of a plane
         self.operations = self.failed = 0  # since the start
         self.counted: tuple[float, Mapping[Key, Counters]] | None = None  # when, and what
 
@@ -130,20 +136,26 @@ class KernelWriter:
         self.counted = (boottime_s(), found)
         return found
 
-    async def converge(self, wanted: Plane, scope: Scope, deadlines: Deadlines, look: bool) -> Convergence:
+    async def converge(
+        self, wanted: Plane, scope: Scope, deadlines: Deadlines, look: bool, news: News | None = None
+    ) -> Convergence:
         """Make the kernel what is wanted within the scope. Raises ApplyError.
 
         `look` says to read the kernel first instead of trusting the last reading. Whatever was written is read back.
+        Where the kernel was seen to be as was wanted before, `news` saves looking at what is wanted still.
         """
         known = self._known
         fresh = known is not None and known[0] == scope and not look
         actual = known[1] if known and fresh else await self.read(scope)
-        if wanted is self._settled[0] and actual == self._settled[1]:
-            return Convergence((), (), (), actual, boottime_s())
-        operations, planned_s = plan(actual, wanted), boottime_s()
+        before, found = self._settled
+        alike = actual is found or actual == found
+        actual = found if alike else actual
+        keys = news.keys if news and news.since is before and alike else None
+        operations = () if wanted is before and alike else plan(only(actual, keys), only(wanted, keys))
+        planned_s = boottime_s()
         if not operations:
-            self._settled = (wanted, actual)
-            return Convergence((), (), (), actual, planned_s)
+            self._known, self._settled = (scope, actual), (wanted, actual)
+            return Convergence((), (), (), actual, planned_s, self._addresses(actual))
         self._known = None
         await self._keep_settings(operations, actual)
         failures: list[Failure] = []
@@ -151,8 +163,29 @@ class KernelWriter:
             for _, run in groupby(operations[start : start + SLICE], deadlines.group):
                 one_group = tuple(run)
                 failures += await self._apply(one_group, partial(deadlines.of, one_group[0]))
-        actual = await self.read(scope)
-        return Convergence(operations, tuple(failures), plan(actual, wanted), actual, planned_s)
+        there = await self._review(operations)
+        after = _reviewed(actual, operations, there, keys)
+        if not any(isinstance(operation.item, Address) for operation in operations):
+            self._present = (after, self._addresses(actual))
+        keys = keys and keys.union(there)
+        left = plan(only(after, keys), only(wanted, keys))
+        self._known = (scope, after)
+        self._settled = (None, {}) if left or failures else (wanted, after)
+        return Convergence(operations, tuple(failures), left, after, planned_s, self._addresses(after))
+
+    def _addresses(self, actual: Plane) -> frozenset[AddressKey]:
+        """Return the floating addresses of a plane; they are looked for once."""
+        if self._present[0] is not actual:
+            self._present = (actual, frozenset(key for key in actual if isinstance(key, AddressKey)))
+        return self._present[1]
+
+    async def _review(self, operations: Sequence[Operation]) -> dict[Key, Item]:
+        """Read what these operations were about: services with all that is behind them."""
+        there: dict[Key, Item] = {}
+        touched = iter({_read_with(operation.item.key) for operation in operations})
+        while some := tuple(islice(touched, AT_ONCE)):
+            there |= await self._run(partial(self._opened.review, some))
+        return there
 
     async def _keep_settings(self, operations: Sequence[Operation], actual: Plane) -> None:
         before = [actual.get(operation.item.key) for operation in operations]
@@ -202,6 +235,27 @@ class KernelWriter:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
-def addresses(plane: Plane) -> tuple[Address, ...]:
-    """Return the floating addresses of a plane."""
-    return tuple(item for item in plane.values() if isinstance(item, Address))
+def only(plane: Plane, keys: frozenset[Key] | None) -> Plane:
+    """Return what a plane has of these keys, all of it where there are none."""
+    return plane if keys is None else {key: plane[key] for key in keys if key in plane}
+
+
+def _read_with(key: Key) -> Key:
+    """Return what is read to know of a key: a destination's service."""
+    return key.service if isinstance(key, DestinationKey) else key
+
+
+def _reviewed(
+    actual: Plane, operations: Sequence[Operation], there: Plane, keys: frozenset[Key] | None
+) -> dict[Key, Item]:
+    """Return what exists after operations: of what they were about what is there, of the rest what was known.
+
+    `keys`, unless it is None, has everything that was known to be behind the services that they were about.
+    """
+    touched = {_read_with(operation.item.key) for operation in operations}
+    after = dict(actual)
+    for key in actual if keys is None else keys:
+        if _read_with(key) in touched:
+            after.pop(key, None)
+    after.update(there)
+    return after

@@ -60,7 +60,13 @@ def load_targets(cluster: Cluster) -> tuple[LoadTarget, ...]:
             load=virtual.load,
         )
         for name, virtual in cluster.virtuals.items()
-        if virtual.enabled and virtual.load.source in ASKED
+        if asked(cluster, name)
         for label, server in virtual.servers.items()
         if server.enabled
     )
+
+
+def asked(cluster: Cluster, name: str) -> bool:
+    """Return whether there is a virtual server of this name whose real servers have their load asked for."""
+    virtual = cluster.virtuals.get(name)
+    return virtual is not None and virtual.enabled and virtual.load.source in ASKED

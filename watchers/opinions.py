@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from clusterd.health import Verdict
-from clusterd.model import Cluster
+from clusterd.model import Check, Cluster, others
 from clusterd.reports import VerdictReport, verdict_report
 from clusterd.verdicts import Decision, contradicted, decision, disagreement, heard, own_fault
 from watchers.prober_messages import Identity
@@ -32,14 +32,18 @@ class Opinions:
         self._settle_s = 0.0
         self._deaf = False
 
-    def configure(self, cluster: Cluster, own: Mapping[Identity, Verdict], now_s: float) -> None:
-        """Take what is followed from now on, and the own verdicts on it."""
-        self._cluster = cluster
-        self._own = dict(own)
-        checks = [each.check for each in cluster.virtuals.values()]
-        self._settle_s = max((check.fall * check.interval_s + check.timeout_s for check in checks), default=0.0)
-        self._contradicted = {one: since for one, since in self._contradicted.items() if one in self._own}
-        self._note(self._own, now_s)
+    def configure(self, cluster: Cluster, news: Mapping[Identity, Verdict | None], now_s: float) -> None:
+        """Take what is followed from now on, and which of the own verdicts are others with it; None: it is gone."""
+        if any(_check(self._cluster, name) != _check(cluster, name) for name in others(self._cluster, cluster)):
+            checks = [each.check for each in cluster.virtuals.values()]
+            self._settle_s = max((check.fall * check.interval_s + check.timeout_s for check in checks), default=0.0)
+        alike, self._cluster = cluster.routers is self._cluster.routers, cluster
+        for identity, verdict in news.items():
+            if verdict:
+                self._own[identity] = verdict
+            else:
+                self._own.pop(identity, None)
+        self._note(news if alike else self._own.keys() | news.keys(), now_s)
 
     def learned(self, identity: Identity, verdict: Verdict, now_s: float) -> None:
         """Take in a verdict of the own prober."""
@@ -135,6 +139,10 @@ class Opinions:
             self._faulty_since_s = None
         elif self._faulty_since_s is None:
             self._faulty_since_s = now_s
+
+
+def _check(cluster: Cluster, name: str) -> Check | None:
+    return cluster.virtuals[name].check if name in cluster.virtuals else None
 
 
 def reported(observer: str, verdict: Verdict) -> VerdictReport:

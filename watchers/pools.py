@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from clusterd.clock import boottime_s
-from clusterd.model import Cluster, Virtual
+from clusterd.model import Cluster, Virtual, others
 from clusterd.weights import Drains, Factor, Memory, Pool, Reading, Sighting, pool
 from watchers.opinions import Opinions, utc_s
 from watchers.prober_messages import Identity
@@ -25,6 +25,7 @@ class Pools:
         self._opinions, self._active = opinions, active
         self._cluster = Cluster()
         self._memories: dict[str, Memory] = {}
+        self._leaving: set[str] = set()  # the virtual servers whose drained real servers leave in the end
         self._again_s: dict[str, float] = {}
         self.all: dict[str, Pool] = {}
         self.notable: dict[
@@ -39,11 +40,14 @@ class Pools:
 
     def configure(self, cluster: Cluster, drains: Drains = _NO_DRAINS) -> None:
         """Follow this from now on: memories stay, by the names of virtual and real servers."""
-        self._cluster, self._drains = cluster, drains
-        for known in (self._memories, self._again_s, self.all, self.notable, self.could_not_depool):
-            for name in [name for name in known if name not in cluster.virtuals]:
-                del known[name]
-        self.touch(cluster.virtuals)
+        before, self._cluster, self._drains = self._cluster, cluster, drains
+        names = others(before, cluster)
+        for name in names - cluster.virtuals.keys():
+            for known in (self._memories, self._again_s, self.all, self.notable, self.could_not_depool):
+                known.pop(name, None)
+            self._leaving.discard(name)
+        alike = cluster.routers is before.routers  # who else has a say in verdicts
+        self.touch(names if alike else cluster.virtuals)
 
     def touch(self, names: Iterable[str]) -> None:
         """Say that these virtual servers may be others now."""
@@ -76,11 +80,15 @@ class Pools:
         """Return the real servers that leave when they have no connection."""
         return {
             (name, label): self._cluster.virtuals[name]
-            for name, memory in self._memories.items()
-            if self._cluster.virtuals[name].drain_deadline_s is not None
-            for label, course in memory.courses.items()
+            for name in self._leaving
+            for label, course in self._memories[name].courses.items()
             if course.drained_s is not None and not course.gone
         }
+
+    @property
+    def touched(self) -> bool:
+        """Whether there are virtual servers that may be others by now, whatever the time is."""
+        return float("-inf") in self._again_s.values()
 
     def kept(self) -> dict[str, int]:
         """Return how many servers of which virtual server stay although they are down."""
@@ -95,10 +103,13 @@ class Pools:
             before = self._memories.get(name, Memory())
             memory, found, self._again_s[name] = pool(before, virtual, seen, now_s)
             self._memories[name] = memory
+            (self._leaving.discard if virtual.drain_deadline_s is None else self._leaving.add)(name)
             if memory.kept:
                 self.could_not_depool[name] += len(memory.kept.keys() - before.kept.keys())
-            changed = changed or found != self.all.get(name)
-            self.all[name] = found
+            if found != self.all.get(name):
+                changed = True
+                self.all[name] = found
+            found = self.all[name]
             self.notable.pop(name, None)
             if found.notable:
                 self.notable[name] = found

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -87,31 +88,32 @@ class Prober:
         self._checks = checks
         self._time_s = asyncio.get_running_loop().time
         self.watches: dict[Identity, Watch] = {}
+        self._same: dict[str, Check] = {}  # each check once, by its words: there are many targets for each
         self.lateness = Lateness()
         self._results, self._late = Counter[tuple[str, str]](), Histogram(SHORT_S)
         self._schedule = Schedule()
 
-    def assign(self, targets: Iterable[Target]) -> None:
-        """Check these targets from now on, and no others.
+    def assign(self, targets: Iterable[Target], gone: Iterable[Identity] = ()) -> None:
+        """Check these targets as they are now, and those that are gone no more; all others go on.
 
         A target already there goes on undisturbed. If its address, port or check is another now, it keeps its verdict
         and its counting starts anew. One that is new begins with the verdict it brings, or as its check says.
         """
-        before, self.watches = self.watches, {}
+        for identity in gone:
+            if identity in self.watches:
+                self.watches.pop(identity).stop()
         fresh: list[Watch] = []
         for target in targets:
-            old = before.get(target.identity)
-            if old is not None and old.target.entry == target.entry and old.target.same_check(target):
-                self.watches[target.identity] = old
-            else:
+            old = self.watches.get(target.identity)
+            if old is None or old.target.entry != target.entry or not old.target.same_check(target):
                 self.watches[target.identity] = watch = self._fresh(old, target)
                 fresh.append(watch)
-        for identity, watch in before.items():
-            if self.watches.get(identity) is not watch:
-                watch.stop()
+                if old is not None:
+                    old.stop()
         self._start([watch for watch in fresh if self.watches[watch.target.identity] is watch])
 
     def _fresh(self, old: Watch | None, target: Target) -> Watch:
+        target = replace(target, check=self._same.setdefault(target.check.model_dump_json(), target.check))
         phase = phase_s(target.identity, target.check)
         if old is not None and old.target.entry == target.entry:
             return Watch(target, Record(old.record.verdict), phase)
@@ -132,7 +134,7 @@ class Prober:
                 self._plan(watch, next_place_s(watch.phase_s, watch.target.check, now_s))
 
     def _plan(self, watch: Watch, due_s: float) -> None:
-        watch.entry = self._schedule.at(due_s, lambda: self._begin(watch, due_s))
+        watch.entry = self._schedule.at(due_s, partial(self._begin, watch, due_s))
 
     def _begin(self, watch: Watch, started_s: float) -> None:
         target = watch.target
@@ -204,12 +206,13 @@ async def _serve() -> None:
         try:
             line = await lines.readline()
             if line:
-                prober.assign(Assignment.model_validate_json(line).targets)
+                assignment = Assignment.model_validate_json(line)
+                prober.assign(assignment.targets, assignment.gone)
         except ValidationError as error:
-            told = "an assignment was not understood, the last one still holds: %s"
+            told = "an assignment was not understood, those before it still hold: %s"
             log.error(told, misread(error), extra=tagged("message"))
         except ValueError as error:  # of readline
-            log.error("an assignment was too long, the last one still holds: %s", error, extra=tagged("message"))
+            log.error("an assignment was too long, those before it still hold: %s", error, extra=tagged("message"))
     alive.cancel()
     looking.cancel()
     telling.cancel()

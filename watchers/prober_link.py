@@ -9,7 +9,9 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
+from itertools import islice
 
 from clusterd.health import Verdict
 from watchers.ending import ended
@@ -22,6 +24,7 @@ FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 5.0
 STABLE_S = 10.0  # a prober that lived that long did not fail at once: the backoff begins anew
 LINE_LIMIT_BYTES = 65536
+AT_ONCE = 500  # targets of one message
 NEEDED = ("net_raw",)  # pings, and marks on packets through IPVS (since Linux 5.17 it is enough for SO_MARK)
 
 log = logging.getLogger(__name__)
@@ -41,7 +44,9 @@ class ProberLink:
         self._deliver = deliver
         self._command = command
         self._targets: dict[Identity, Target] = {}
+        self._verdicts: dict[Identity, Verdict] = {}
         self._assignments = 0
+        self._untold: dict[Identity, Target | None] = {}  # what the prober does not know yet; None: gone
         self._changed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._process: Process | None = None
@@ -53,19 +58,48 @@ class ProberLink:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     @property
-    def verdicts(self) -> dict[Identity, Verdict]:
-        """Return the verdicts known so far on what is checked now."""
-        return {identity: target.verdict for identity, target in self._targets.items() if target.verdict}
+    def verdicts(self) -> Mapping[Identity, Verdict]:
+        """The verdicts known so far on what is checked now."""
+        return self._verdicts
 
-    async def watch(self, targets: Iterable[Target]) -> None:
-        """Check these targets from now on, and no others. The first call starts the prober.
+    @property
+    def identities(self) -> Set[Identity]:
+        """Whom it checks."""
+        return self._targets.keys()
+
+    @property
+    def unchecked(self) -> int:
+        """How many targets have no verdict yet."""
+        return len(self._targets) - len(self._verdicts)
+
+    def start(self) -> None:
+        """Start the prober, unless that was done."""
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+
+    def watch(self, targets: Iterable[Target], gone: Iterable[Identity] = ()) -> None:
+        """Check these targets as they are now, and those that are gone no more.
 
         The verdict that a target brings counts if it was not watched before; else the prober knows better.
         """
-        self.entered(targets)
-        self._changed.set()
-        if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep())
+        self._assignments += 1
+        for identity in gone:
+            if self._targets.pop(identity, None):
+                self._verdicts.pop(identity, None)
+                self._untold[identity] = None
+        for target in targets:
+            known = self._targets.get(target.identity)
+            entered = self._entered(target, known)
+            if entered != known:
+                self._targets[target.identity] = self._untold[target.identity] = entered
+        if self._untold:
+            self._changed.set()
+
+    def _entered(self, target: Target, known: Target | None) -> Target:
+        """Return a target under the number by which it came in; its verdict is kept beside it."""
+        if known is None and target.verdict:
+            self._verdicts[target.identity] = target.verdict
+        return replace(target, entry=known.entry if known else self._assignments, verdict=None)
 
     async def close(self) -> None:
         """End the prober, and return when it has ended."""
@@ -74,17 +108,14 @@ class ProberLink:
             await asyncio.wait([self._keeper])
             self._keeper = None
 
-    def entered(self, targets: Iterable[Target]) -> tuple[Target, ...]:
-        """Take these for what is to be checked, and return them as the prober is told of them."""
-        self._assignments += 1
-        self._targets = {target.identity: self._entered(target) for target in targets}
-        return tuple(self._targets.values())
-
-    def _entered(self, target: Target) -> Target:
-        known = self._targets.get(target.identity)
-        if known is None:
-            return target.model_copy(update={"entry": self._assignments})
-        return target.model_copy(update={"entry": known.entry, "verdict": known.verdict})
+    def untold(self) -> Iterator[Assignment]:
+        """Yield what the prober is still to be told, in pieces: nothing else has to wait long for one of them."""
+        while self._untold:
+            some = dict(islice(self._untold.items(), AT_ONCE))
+            for identity in some:
+                del self._untold[identity]
+            there = [replace(each, verdict=self._verdicts.get(each.identity)) for each in some.values() if each]
+            yield Assignment(targets=tuple(there), gone=tuple(who for who, each in some.items() if each is None))
 
     async def _keep(self) -> None:
         backoff_s = FIRST_BACKOFF_S
@@ -102,6 +133,7 @@ class ProberLink:
 
     async def _run(self) -> None:
         """Start a prober and stay with it until it ends. Raises OSError when it does not start."""
+        self._untold = dict(self._targets)  # one that is new knows nothing
         self._process = process = await asyncio.create_subprocess_exec(
             *unprivileged(self._command, NEEDED), stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT_BYTES
         )
@@ -117,17 +149,17 @@ class ProberLink:
         log.warning("the prober ended with status %s", process.returncode, extra=tagged("process"))
 
     async def _tell(self, process: Process) -> None:
-        """Send the whole list whenever it changed; while the prober is slow to read, only the latest."""
+        """Send what is new whenever there is something; while the prober is slow to read, it gathers."""
         assert process.stdin is not None  # noqa: S101 - it was started with a pipe
         while True:
             await self._changed.wait()
             self._changed.clear()
-            message = Assignment(targets=tuple(self._targets.values()))
-            process.stdin.write(message.model_dump_json().encode() + b"\n")
-            try:
-                await process.stdin.drain()
-            except ConnectionError:
-                return  # it has ended, which _listen sees as well
+            for message in self.untold():
+                process.stdin.write(message.model_dump_json().encode() + b"\n")
+                try:
+                    await process.stdin.drain()
+                except ConnectionError:
+                    return  # it has ended, which _listen sees as well
 
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
@@ -148,5 +180,5 @@ class ProberLink:
         target = self._targets.get(report.identity)
         if target is None or target.entry != report.entry:
             return
-        self._targets[report.identity] = target.model_copy(update={"verdict": report.verdict})
+        self._verdicts[report.identity] = report.verdict
         self._deliver(report)

@@ -1,13 +1,14 @@
 """What a router and its prober tell each other: one JSON object a line.
 
-    router → prober   Assignment   the complete list of targets, sent whole whenever it changes
+    router → prober   Assignment   what is to be checked: all of it to a new prober, then what changes
     prober → router   Report       one verdict: the first of a target, and each that differs from the one before
                       Tally        every 5 s: what was counted since the last one
 
 Times on the line are wall-clock seconds (UTC), since the two processes and their successors share no other clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,7 +22,8 @@ from clusterd.plane import Destination, Plane
 Identity = tuple[str, str]  # the names of the virtual server and of the real server
 
 
-class Target(Value):
+@dataclass(frozen=True, slots=True)
+class Target:
     """One real server to check, with the verdict on it so far (None: it has no past).
 
     `entry` is the number of the assignment by which it came in, and comes back in its reports: one on the wire from
@@ -52,9 +54,13 @@ class Target(Value):
 
 
 class Assignment(Value):
-    """Everything that a prober is to check from now on."""
+    """Targets that a prober is to check from now on, as they are now, and who is checked no more.
 
-    targets: tuple[Target, ...]
+    All others go on.
+    """
+
+    targets: tuple[Target, ...] = ()
+    gone: tuple[Identity, ...] = ()
 
 
 class Report(Value):
@@ -85,23 +91,15 @@ class Tally(Value):
 FROM_PROBER: TypeAdapter[Report | Tally] = TypeAdapter(Report | Tally)
 
 
-def targets(cluster: Cluster, verdicts: Mapping[Identity, Verdict]) -> tuple[Target, ...]:
-    """Return what to check: every enabled real server of every enabled virtual server.
+def targets(cluster: Cluster, names: Iterable[str] | None = None) -> tuple[Target, ...]:
+    """Return what to check: every enabled real server of every enabled virtual server, or of those named.
 
     A UDP service is checked by the same kinds, over TCP.
     """
     return tuple(
-        Target(
-            virtual=name,
-            server=label,
-            address=server.address,
-            port=checked_port(virtual, server),
-            check=virtual.check,
-            **_led(virtual, server),
-            verdict=verdicts.get((name, label)),
-        )
-        for name, virtual in cluster.virtuals.items()
-        if virtual.enabled
+        Target(name, label, server.address, checked_port(virtual, server), virtual.check, **_led(virtual, server))
+        for name in (cluster.virtuals if names is None else names)
+        if (virtual := cluster.virtuals.get(name)) and virtual.enabled
         for label, server in virtual.servers.items()
         if server.enabled
     )
@@ -120,7 +118,7 @@ def trusted(cluster: Cluster, actual: Plane, now_s: float) -> dict[Identity, Ver
     """
     known = Verdict(True, now_s, "in the pool when this router service started")
     found: dict[Identity, Verdict] = {}
-    for target in targets(cluster, {}):
+    for target in targets(cluster):
         virtual = cluster.virtuals[target.virtual]
         item = actual.get(destination_key(virtual, target.server))
         if isinstance(item, Destination) and (item.weight or not virtual.servers[target.server].weight):

@@ -7,6 +7,7 @@ the store delays this and nothing else.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from clusterd.health import Verdict
@@ -24,21 +25,36 @@ class Publisher:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._want: dict[str, Mapping[str, bytes]] = {}
+        self._wanted: dict[str, bytes] = {}
+        self._kinds: dict[str, Mapping[str, bytes]] = {}
         self._lease_id = 0
         self._there: dict[str, tuple[bytes, int]] = {}
+        self._unsure: dict[str, None] = {}  # keys of which it is not known whether they are there as wanted
         self._changed = asyncio.Event()
 
     def want(self, kind: str, keys: Mapping[str, bytes]) -> None:
-        """Say which keys of a kind should be there."""
-        if keys != self._want.get(kind):
-            self._want[kind] = keys
+        """Say which keys of a kind should be there, and no others of it."""
+        before = self._kinds.get(kind, {})
+        if keys != before:
+            self._kinds[kind] = keys
+            self.change({**dict.fromkeys(before), **keys})
+
+    def change(self, news: Mapping[str, bytes | None]) -> None:
+        """Say how some keys should be, None: not there."""
+        for key, value in news.items():
+            if value is None:
+                self._wanted.pop(key, None)
+            else:
+                self._wanted[key] = value
+            self._unsure[key] = None
+        if news:
             self._changed.set()
 
     def under(self, lease_id: int) -> None:
         """Say which lease they live under; 0: none, so that nothing can be there."""
         if lease_id != self._lease_id:
             self._lease_id = lease_id
+            self._unsure |= dict.fromkeys((*self._wanted, *self._there))
             self._changed.set()
 
     async def run(self) -> None:
@@ -46,18 +62,26 @@ class Publisher:
         await telling("publishing status and health", self._changed, self._tell, _RETRY_S)
 
     async def _tell(self) -> None:
-        while self._lease_id and (operations := self._difference()):
-            await self._write(operations[:_AT_ONCE])
+        while self._lease_id and self._unsure:
+            some = tuple(islice(self._unsure, _AT_ONCE))
+            for key in some:
+                del self._unsure[key]
+            try:
+                await self._write([operation for key in some if (operation := self._operation(key))])
+            except BaseException:
+                self._unsure |= dict.fromkeys(some)
+                raise
 
-    def _difference(self) -> list[Operation]:
-        lease_id = self._lease_id
-        want = {key: value for keys in self._want.values() for key, value in keys.items()}
-        puts: list[Operation] = [
-            Put(key, value, lease_id) for key, value in want.items() if self._there.get(key) != (value, lease_id)
-        ]
-        return puts + [Delete(key) for key in self._there if key not in want]
+    def _operation(self, key: str) -> Operation | None:
+        """Return what makes a key what it should be, None where it is so."""
+        value = self._wanted.get(key)
+        if value is None:
+            return Delete(key) if key in self._there else None
+        return None if self._there.get(key) == (value, self._lease_id) else Put(key, value, self._lease_id)
 
     async def _write(self, operations: list[Operation]) -> None:
+        if not operations:
+            return
         for operation in operations:
             if isinstance(operation, Put):
                 self._there[operation.key] = (b"", 0)  # from now on what is there is not known, until etcd says so
@@ -69,9 +93,11 @@ class Publisher:
                 self._there.pop(operation.key, None)
 
 
-def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict]) -> dict[str, bytes]:
-    """Return the health keys of this observer."""
-    return {keys.health(virtual, server, me): encoded(told(v)) for (virtual, server), v in verdicts.items()}
+def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict | None]) -> dict[str, bytes | None]:
+    """Return the health keys of this observer for these verdicts; None where there is none any more."""
+    return {
+        keys.health(virtual, server, me): encoded(told(v)) if v else None for (virtual, server), v in verdicts.items()
+    }
 
 
 def told(verdict: Verdict) -> dict[str, Any]:

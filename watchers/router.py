@@ -12,7 +12,8 @@ its own part and nothing else; only the lease decides over the claim to be activ
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusterd import desired as wish
@@ -24,12 +25,14 @@ from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.metrics import Figures
-from clusterd.model import DEFAULT_GROUP, Cluster
+from clusterd.model import DEFAULT_GROUP, Cluster, others
 from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed, Scope
 from clusterd.readiness import Found, readiness
 from clusterd.reports import DRY_RUN, encoded
 from clusterd.store.contract import Store
 from clusterd.store.counted import CountedStore
+from clusterd.wishes import Around, Role, Wish, around
+from clusterd.wishes import wish as wished
 from watchers import feeds, publisher
 from watchers.applied_times import AppliedTimes
 from watchers.configuration_follower import ConfigurationFollower
@@ -55,10 +58,12 @@ from watchers.reachability import Reachability
 from watchers.status import Status, shares
 from watchers.tasks import Tasks
 from watchers.undoer import Undoer
-from watchers.weighing import Around, Weighing
+from watchers.weighing import Surroundings, Weighing
 
 log = logging.getLogger("clusterd.router")
 
+AT_ONCE = 200  # events between two looks at what follows from them
+IN_ONE_GO = 100  # virtual servers that are worked on before others have their turn
 WHY_DRY = "dry run: nothing is written to this host's kernel, and it never carries an address"
 
 
@@ -94,7 +99,9 @@ class Router:
         self._handing_over = False
         self._considering = asyncio.Lock()
         self._followed: LastGood | None = None
-        self._checked = 0  # how many real servers it has checked
+        self._around = Around()  # what follows from what is followed
+        self._wish: Wish | None = None
+        self._told: Status | None = None
         self._configuration = ConfigurationFollower(store, keys, self._problems, places.last_good, places.lvs_cf)
         self._kernel = KernelFollower(
             writer,
@@ -117,8 +124,8 @@ class Router:
         self.decided_s = float("-inf")  # when it took an event last: every tick is one
         self._prober = ProberLink(self._events.put_nowait)
         self._opinions = Opinions(name, self._happened.record, self._problems)
-        around = Around(self._holder, self._silent, lambda: self._elections.active, writer.count)
-        self._weighing = Weighing(name, store, keys, around, self._opinions, self._kernel.changed)
+        told = Surroundings(self._holder, self._silent, lambda: self._elections.active, writer.count)
+        self._weighing = Weighing(name, store, keys, told, self._opinions, self._kernel.changed)
 
     def stop(self) -> None:
         """Hand over and end."""
@@ -189,6 +196,9 @@ class Router:
     async def _decide(self) -> None:
         while True:
             await self._take(await self._events.get())
+            for _ in range(min(self._events.qsize(), AT_ONCE)):
+                await self._take(self._events.get_nowait())
+            self._weighing.look()
             self._publish()
             self.decided_s = boottime_s()
 
@@ -201,7 +211,7 @@ class Router:
                 tags = tagged("verdict", virtual=event.virtual, server=event.server, up=event.verdict.up)
                 log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail, extra=tags)
                 self._weighing.learned(event.identity, event.verdict)
-                self._publish_health()
+                self._publish_health({event.identity: event.verdict})
             case _Settled():
                 self._settled()
             case election.Stop():
@@ -260,7 +270,7 @@ class Router:
             head=self._configuration.seen_number,
             applied=self._kernel.applied_number,
             converged=self._kernel.converged,
-            unchecked=self._checked - len(self._prober.verdicts),
+            unchecked=self._prober.unchecked,
             active=bool(self._elections.active),
             missing=self._missing(),
             sync_since_s=self._kernel.sync_since_s,
@@ -315,7 +325,7 @@ class Router:
         self._kernel.take_over(group, self._floating(group), daemons)
 
     def _floating(self, group: str) -> tuple[Address, ...]:
-        return wish.floating(self._following, {group})
+        return self._around.floating({group})
 
     @property
     def _following(self) -> Cluster:
@@ -335,17 +345,24 @@ class Router:
                 self._kernel.changed()
 
     async def _configure(self, good: LastGood) -> None:
-        """Tell the prober, the peers and the election what is followed from now on."""
-        cluster = good.cluster
-        wanted = targets(cluster, {} if self._followed else await self._trusted(cluster))
-        await self._prober.watch(wanted)
-        self._checked, self._followed = len(wanted), good
-        self._weighing.configure(cluster, self._prober.verdicts, good.drains)
-        for group in self._elections.active & set(groups(cluster)):
-            self._take_over(group)
-        around = cluster.settings.reachability
-        self._reachability.configure(around, (each.interface for each in wish.floating(cluster)), boottime_s())
-        self._kernel.listen(around.hosts)
+        """Tell everybody here what is followed from now on, and what is other with it."""
+        before, cluster = self._following, good.cluster
+        here = around(cluster, before, self._around) if self._followed else around(cluster)
+        news = await self._assign(before, cluster)
+        self._weighing.configure(cluster, news, good.drains)
+        more = True
+        while more:
+            more = self._weighing.look_on(IN_ONE_GO)
+            await asyncio.sleep(0)
+        await self._wish_for(cluster, here)
+        self._followed = good
+        if here is not self._around:
+            self._around = here
+            for group in self._elections.active & set(groups(cluster)):
+                self._take_over(group)
+            asked = cluster.settings.reachability
+            self._reachability.configure(asked, (each.interface for each in here.carried), boottime_s())
+            self._kernel.listen(asked.hosts)
         try:
             await self._elections.configure(self._candidates(cluster), good.secret)
             self._problems.about("peers")
@@ -353,7 +370,26 @@ class Router:
             self._problems.about("peers", f"the peer channel's port cannot be used: {error}")
         unknown = f"the configuration has no router {self._name}: this one never claims"
         self._problems.about("name", *([] if self._name in cluster.routers else [unknown]))
-        self._publish_health()
+        self._publish_health(news)
+
+    async def _wish_for(self, cluster: Cluster, here: Around) -> None:
+        """Work out what is wanted of many virtual servers bit by bit, so that no lease waits for it."""
+        role, names = Role(self._elections.active, self._kernel.carrying), list(cluster.virtuals)
+        fresh = others(self._wish.cluster, cluster) if self._wish else cluster.virtuals
+        for end in range(IN_ONE_GO, len(names), IN_ONE_GO) if len(fresh) > IN_ONE_GO else ():
+            some = cluster.model_copy(update={"virtuals": {name: cluster.virtuals[name] for name in names[:end]}})
+            self._wish = wished(some, here, self._weighing.pools, role, self._wish)
+            await asyncio.sleep(0)
+
+    async def _assign(self, before: Cluster, cluster: Cluster) -> dict[Identity, Verdict | None]:
+        """Tell the prober what is to be checked otherwise now; return the verdicts that come or go (None) with that."""
+        names = others(before, cluster)
+        there = targets(cluster, names)
+        gone = {target.identity for target in targets(before, names)} - {target.identity for target in there}
+        known = {} if self._followed else await self._trusted(cluster)
+        self._prober.watch((replace(target, verdict=known.get(target.identity)) for target in there), gone)
+        self._prober.start()
+        return {**dict.fromkeys(gone), **known}
 
     def _candidates(self, cluster: Cluster) -> Cluster:
         """Return the cluster with the routers that may be active, without this one where it is in a dry run."""
@@ -375,11 +411,9 @@ class Router:
         """Return what should exist now, None while nothing is followed."""
         if not self._followed:
             return None
-        cluster = self._followed.cluster
-        plane = wish.desired(cluster, {}, self._elections.active, self._weighing.pools)
-        plane |= wish.sync_daemons(cluster, self._kernel.carrying)
-        owners = {address.key: group for address, group in wish.carried(cluster).items()}
-        return Wanted(self._followed.number, plane, wish.scope(cluster), owners)
+        role = Role(self._elections.active, self._kernel.carrying)
+        self._wish = now = wished(self._followed.cluster, self._around, self._weighing.pools, role, self._wish)
+        return Wanted(self._followed.number, now.plane, now.around.scope, now.around.groups, now.news)
 
     def _status(self) -> Status:
         drift = self._happened.last("drift")
@@ -438,10 +472,12 @@ class Router:
         return question(self._name, sorted(self._elections.active), document.objects(self._followed.cluster))
 
     def _publish(self) -> None:
-        fields = self._status().fields()
-        self._publisher.want("status", {self._keys.router(self._name): encoded(fields)})
+        status = self._status()
+        if status != self._told:
+            self._told = status
+            self._publisher.want("status", {self._keys.router(self._name): encoded(status.fields())})
         self._publisher.want("weights", self._weighing.keys())
         self._publisher.under(self._elections.own.lease_id)
 
-    def _publish_health(self) -> None:
-        self._publisher.want("health", publisher.health(self._keys, self._name, self._prober.verdicts))
+    def _publish_health(self, news: Mapping[Identity, Verdict | None]) -> None:
+        self._publisher.change(publisher.health(self._keys, self._name, news))

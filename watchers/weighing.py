@@ -15,26 +15,26 @@ from clusterd.desired import destination_key, scope
 from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
-from clusterd.model import Cluster
+from clusterd.model import Cluster, others
 from clusterd.plane import Key, Scope
 from clusterd.reports import agent_reading, encoded
 from clusterd.store.contract import Store
 from clusterd.weights import Drains, Pool
 from watchers import feeds
 from watchers.load_link import LoadLink
-from watchers.load_messages import LoadReport, load_targets
+from watchers.load_messages import LoadReport, asked, load_targets
 from watchers.opinions import Opinions
 from watchers.pools import Pools, published
 from watchers.prober_messages import Identity
 from watchers.tasks import Tasks
 
 COUNT_S = 1.0
-AT_ONCE = 1000  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
+AT_ONCE = 200  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
 Count = Callable[[Scope], Awaitable[Mapping[Key, Counters]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Surroundings:
     """What the router tells of itself.
 
     `holder` is the active router of a group, "" where there is none; `silent` whether etcd has not answered for so long
@@ -51,7 +51,7 @@ class Weighing:
     """`changed` is called when something else is wanted of the kernel."""
 
     def __init__(
-        self, me: str, store: Store, keys: Keys, around: Around, opinions: Opinions, changed: Callable[[], None]
+        self, me: str, store: Store, keys: Keys, around: Surroundings, opinions: Opinions, changed: Callable[[], None]
     ) -> None:
         self._me, self._store, self._keys, self._around, self._changed = me, store, keys, around, changed
         self._cluster = Cluster()
@@ -78,17 +78,26 @@ class Weighing:
         tasks.supervise("the load reader", self._link.run)
         tasks.supervise("counting connections", self._count)
 
-    def configure(self, cluster: Cluster, verdicts: Mapping[Identity, Verdict], drains: Drains) -> None:
-        """Follow this from now on. What is wanted of the kernel then is asked for when the time has come."""
+    def configure(self, cluster: Cluster, news: Mapping[Identity, Verdict | None], drains: Drains) -> None:
+        """Follow this from now on; `news` are the own verdicts that are others with it. Then comes `look_on`."""
+        names = others(self._cluster, cluster)
+        if any(asked(each, name) for each in (self._cluster, cluster) for name in names):
+            self._link.ask(load_targets(cluster))
         self._cluster = cluster
-        self._opinions.configure(cluster, verdicts, boottime_s())
+        self._opinions.configure(cluster, news, boottime_s())
         self._pools.configure(cluster, drains)
         self._holders = self._holding()
-        self._link.ask(load_targets(cluster))
-        self._pools.look(boottime_s())
+
+    def look_on(self, most: int) -> bool:
+        """Work out what a configuration changed, of so many virtual servers; return whether there are more.
+
+        What is wanted of the kernel then is asked for when the time has come.
+        """
+        self._pools.look(boottime_s(), most)
+        return self._pools.touched
 
     def learned(self, identity: Identity, verdict: Verdict) -> None:
-        """Take in a verdict of the own prober."""
+        """Take in a verdict of the own prober. What follows from it is found by the next look."""
         faulty = self._opinions.faulty
         self._opinions.learned(identity, verdict, boottime_s())
         self._touch({identity[0]}, faulty)
@@ -127,12 +136,12 @@ class Weighing:
             self._pools.touch(names)
         else:
             self._pools.touch_all()
-        self.look()
 
     def _health_heard(self, news: Mapping[str, bytes | None], whole: bool) -> None:
         faulty = self._opinions.faulty
         about = self._opinions.heard(news, whole, boottime_s())
         self._touch({virtual for virtual, _ in about}, faulty)
+        self.look()
 
     def _agents_heard(self, values: Mapping[str, bytes]) -> None:
         readings = {server: reading for server, value in values.items() if (reading := agent_reading(value))}

@@ -4,7 +4,7 @@ A data plane never looks at what is not in the scope, and never changes it. Call
 one writer. Times are seconds on CLOCK_BOOTTIME.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Notice, Operation, Scope
@@ -16,6 +16,10 @@ class DataPlane(Protocol):
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours: services on the VIPs of the scope, its addresses and sysctls, our nft table,
         and the sync daemons where the scope says that they are ours."""
+        ...
+
+    def review(self, keys: Collection[Key]) -> dict[Key, Item]:
+        """Return what exists of these, and of a service all that is behind it. No destinations are named."""
         ...
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:

@@ -1,6 +1,6 @@
 """The real kernel of this router, or of the network namespace in which it runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from clusterd.dataplane import sysctl
@@ -19,12 +19,16 @@ from clusterd.plane import (
     HostAddress,
     Item,
     Key,
+    MarkKey,
     Notice,
     Operation,
     Scope,
     Service,
+    ServiceKey,
     SyncDaemon,
+    SyncDaemonKey,
     Sysctl,
+    SysctlKey,
     Timeout,
     plane,
 )
@@ -43,10 +47,22 @@ class Kernel:
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
+        return self._around(scope) | self._ipvs.read(scope)
+
+    def review(self, keys: Collection[Key]) -> dict[Key, Item]:
+        """Return what exists of these."""
+        services = [key for key in keys if isinstance(key, ServiceKey | MarkKey)]
+        found = self._ipvs.review(services)
+        if len(services) < len(keys):
+            found |= {key: item for key, item in self._around(_scope(keys)).items() if key in keys}
+        return found
+
+    def _around(self, scope: Scope) -> dict[Key, Item]:
+        """Return what exists of ours beside the services."""
         table = self._nftables.read()
         settings = sysctl.read(scope.sysctls)
         others = plane(*settings, *self._timeouts.read(), *([table] if table else []))
-        return others | self._ipvs.read(scope) | self._addresses.read(scope) | self._sync.read(scope)
+        return others | self._addresses.read(scope) | self._sync.read(scope)
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
         """Carry the operations out in their order; those of IPVS, or of addresses, that follow each other together."""
@@ -116,3 +132,11 @@ def _kind(operation: Operation) -> type[Item] | None:
     if isinstance(operation.item, Service | Destination):
         return Service
     return Address if isinstance(operation.item, Address) else None
+
+
+def _scope(keys: Collection[Key]) -> Scope:
+    """Return the smallest scope, services left aside, that has these in it."""
+    addresses = frozenset(key for key in keys if isinstance(key, AddressKey))
+    names = frozenset(key.name for key in keys if isinstance(key, SysctlKey))
+    sync = any(isinstance(key, SyncDaemonKey) for key in keys)
+    return Scope(addresses=addresses, sync=sync, sysctls=names)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from errno import ENOENT
 
 from clusterd.dataplane.lifetime import lifetime_s
@@ -29,7 +29,7 @@ from clusterd.plane import (
     Sysctl,
     Timeout,
     Verb,
-    applied,
+    carry_out,
     plane,
 )
 from clusterd.sysctls import SYSCTLS
@@ -61,6 +61,15 @@ class MemoryPlane:
         """Return what exists of ours."""
         self._sweep()
         return {key: item for key, item in self.items.items() if _ours(item, scope)}
+
+    def review(self, keys: Collection[Key]) -> dict[Key, Item]:
+        """Return what exists of these."""
+        self._sweep()
+        return {
+            key: item
+            for key, item in self.items.items()
+            if (key.service if isinstance(key, DestinationKey) else key) in keys
+        }
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
         """Carry the operations out in their order."""
@@ -148,7 +157,7 @@ class MemoryPlane:
             self.ends_s[item.key] = self._now() + lifetime
         if isinstance(item, Address) and verb is Verb.DELETE and item.key in self.items:
             self._tell(Removed(item.key))
-        self.items = applied(self.items, operation)
+        carry_out(self.items, operation)
         return None
 
     def _sweep(self) -> None:

@@ -5,7 +5,7 @@ In the namespace there is an interface ``wan``; its other end is ``peer`` in a s
 
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Protocol
@@ -118,6 +118,9 @@ class InNamespace:
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         return self._thread.submit(self._kernel.read, scope).result()
+
+    def review(self, keys: Collection[Key]) -> dict[Key, Item]:
+        return self._thread.submit(self._kernel.review, keys).result()
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
         return self._thread.submit(self._kernel.apply, operations, until_s).result()

@@ -87,6 +87,20 @@ def test_a_delete_of_what_is_not_there_is_no_failure(rig: Rig) -> None:
     assert there(rig) == {SERVICE}
 
 
+def test_a_review_tells_of_what_it_is_asked_for_and_of_a_service_all_that_is_behind_it(rig: Rig) -> None:
+    ours = (SERVICE, real(1), real(2, 7))
+    assert do(rig, Verb.ADD, *ours, Service(WEB6, "rr"), VIP, SECOND, NAT, *SYSCTLS) == ()
+    assert rig.plane.review([WEB]) == plane(*ours)
+    assert rig.plane.review([WEB6, VIP.key, NAT.key]) == plane(Service(WEB6, "rr"), VIP, NAT)
+    assert rig.plane.review([SYSCTLS[0].key, BACKUP.key]) == plane(SYSCTLS[0])
+    assert do(rig, Verb.SET, real(2, 9)) == ()
+    assert do(rig, Verb.DELETE, real(1)) == ()
+    assert rig.plane.review([WEB]) == plane(SERVICE, real(2, 9))
+    assert do(rig, Verb.DELETE, SERVICE, VIP) == ()
+    assert rig.plane.review([WEB, VIP.key]) == {}
+    assert there(rig) == {Service(WEB6, "rr"), SECOND}
+
+
 def test_a_deleted_service_takes_its_destinations_along(rig: Rig) -> None:
     assert do(rig, Verb.ADD, SERVICE, real(1), real(2)) == ()
     assert do(rig, Verb.DELETE, SERVICE) == ()

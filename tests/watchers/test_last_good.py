@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clusterd.model import Cluster
 from tests.clusterd.examples import manual
 from tests.strategies import clusters
-from watchers.last_good import LastGood, load, save, write_atomically
+from watchers.last_good import LastGood, Texts, load, save, write_atomically
 
 GOOD = LastGood(5, "a" * 64, manual(), b"secret \xff")
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
@@ -39,6 +39,18 @@ def test_what_is_saved_is_loaded(tmp_path: Path, cluster: Cluster, number: int, 
     good = LastGood(number, "a" * 64, cluster, secret, {"web/rs1": number / 8})
     save(tmp_path / "good.json", good)
     assert load(tmp_path / "good.json") == good
+
+
+@same_folder
+@given(one=clusters(), other=clusters())
+def test_with_the_texts_of_before_the_file_says_the_same(tmp_path: Path, one: Cluster, other: Cluster) -> None:
+    texts = Texts()
+    after = one.model_copy(update={"virtuals": {**one.virtuals, **other.virtuals}, "settings": other.settings})
+    for number, cluster in enumerate((one, after, one)):
+        good = LastGood(number, "a" * 64, cluster)
+        save(tmp_path / "quick.json", good, texts)
+        save(tmp_path / "good.json", good)
+        assert (tmp_path / "quick.json").read_bytes() == (tmp_path / "good.json").read_bytes()
 
 
 def test_the_file_and_its_secret_are_for_the_owner_alone_and_its_folder_is_made(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def test_while_etcd_is_silent_ones_own_verdicts_count(rig: Rig) -> None:
 def test_what_is_no_longer_configured_is_forgotten(rig: Rig) -> None:
     rig.theirs(True, "rs1", "rs2", "rs3")
     rig.mine(False, "rs1", "rs2", now_s=10)
-    rig.opinions.configure(cluster(1), {("web", "rs1"): Verdict(False, 0, "asked")}, 11)
+    gone = {("web", name): None for name in ("rs2", "rs3")}
+    rig.opinions.configure(cluster(1), {("web", "rs1"): Verdict(False, 0, "asked"), **gone}, 11)
     assert not rig.opinions.faulty
     rig.opinions.tick(10 + SETTLE_S)
     assert rig.events == [("disagreement", "r1 cannot reach web/rs1, r2 can")]

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -98,7 +99,7 @@ class Stage:
 async def stage() -> AsyncIterator[Stage]:
     stage = Stage()
     yield stage
-    stage.prober.assign([])
+    stage.prober.assign([], [*stage.prober.watches])
     await asyncio.sleep(0)
 
 
@@ -174,7 +175,7 @@ async def test_another_check_keeps_the_verdict_and_counts_anew(stage: Stage) -> 
 async def test_a_target_that_left_is_not_checked_and_has_no_past_when_it_returns(stage: Stage) -> None:
     stage.prober.assign([target("a", 1), target("b", 2)])
     await stage.until(lambda: len(stage.news) == 2)
-    stage.prober.assign([target("b", 2)])
+    stage.prober.assign([target("b", 2)], [("web", "a")])
     before = stage.servers.count(1)
     await stage.checks(2, 3)
     assert stage.servers.count(1) == before
@@ -187,7 +188,7 @@ async def test_a_target_that_left_and_returned_unseen_begins_with_the_verdict_it
     stage.prober.assign([target("a", 1)])
     await stage.until(lambda: bool(stage.news))
     stage.servers.bad = {1}
-    stage.prober.assign([target("a", 1, DOWN).model_copy(update={"entry": 2})])
+    stage.prober.assign([replace(target("a", 1, DOWN), entry=2)])
     await stage.checks(1, 4)
     assert len(stage.news) == 1
 
@@ -266,7 +267,7 @@ async def test_a_check_through_the_data_path_goes_to_the_vip_once_the_kernel_had
 ) -> None:
     monkeypatch.setattr(prober, "KERNEL_S", 0.3)
     began_s = time.monotonic()
-    stage.prober.assign([target("a", 1).model_copy(update={"vip": IPv4Address("10.0.0.9"), "mark": 7}), target("b", 2)])
+    stage.prober.assign([replace(target("a", 1), vip=IPv4Address("10.0.0.9"), mark=7), target("b", 2)])
     await stage.checks(2, more=1)
     assert stage.servers.count(1) == 0
     await stage.checks(1, more=1)

@@ -83,9 +83,11 @@ async def edited(edits: list[tuple[dict[str, Any], list[tuple[str, str, bool]]]]
     link = ProberLink(lambda _: None)
     for document, found in edits:
         before = remembered(prober)
-        wanted = targets(Cluster.model_validate(document), {})
-        line = Assignment(targets=link.entered(wanted)).model_dump_json()
-        prober.assign(Assignment.model_validate_json(line).targets)
+        wanted = targets(Cluster.model_validate(document))
+        link.watch(wanted, link.identities - {target.identity for target in wanted})
+        for message in link.untold():
+            told = Assignment.model_validate_json(message.model_dump_json())
+            prober.assign(told.targets, told.gone)
         after = remembered(prober)
         assert set(after) == {target.identity for target in wanted}
         for identity, (target, record) in after.items():
@@ -98,4 +100,4 @@ async def edited(edits: list[tuple[dict[str, Any], list[tuple[str, str, bool]]]]
         for report in reports:
             link.learn(report)
         reports.clear()
-    prober.assign([])
+    prober.assign([], [*prober.watches])

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -42,6 +42,13 @@ async def until(happened: Callable[[], bool], within_s: float = 5) -> None:
             await asyncio.sleep(0.01)
 
 
+def watching(one: ProberLink, targets: Iterable[Target]) -> None:
+    """Check these from now on, and no others."""
+    there = tuple(targets)
+    one.watch(there, one.identities - {target.identity for target in there})
+    one.start()
+
+
 @asynccontextmanager
 async def link(*command: str) -> AsyncIterator[tuple[ProberLink, "asyncio.Queue[Report]"]]:
     reports: asyncio.Queue[Report] = asyncio.Queue()
@@ -60,7 +67,7 @@ async def next_of(reports: "asyncio.Queue[Report]") -> tuple[str, bool]:
 async def test_verdicts_arrive_and_are_known() -> None:
     async with link() as (one, reports), serving(saying()) as port:
         refused = free_port()
-        await one.watch([target("a", port), target("b", refused)])
+        watching(one, [target("a", port), target("b", refused)])
         assert {await next_of(reports), await next_of(reports)} == {("a", True), ("b", False)}
         assert one.verdicts["web", "b"].detail == "connection refused"
         assert abs(one.verdicts["web", "a"].since_s - time.time()) < 5
@@ -69,7 +76,7 @@ async def test_verdicts_arrive_and_are_known() -> None:
 async def test_a_killed_prober_is_replaced_and_no_verdict_is_lost_or_told_twice() -> None:
     async with link() as (one, reports):
         async with serving(saying()) as port:
-            await one.watch([target("a", port), target("b", free_port())])
+            watching(one, [target("a", port), target("b", free_port())])
             await next_of(reports)
             await next_of(reports)
             before, killed = one.verdicts, one.pid
@@ -85,32 +92,32 @@ async def test_a_killed_prober_is_replaced_and_no_verdict_is_lost_or_told_twice(
 async def test_what_happens_while_there_is_no_prober_is_found_afterwards() -> None:
     async with link() as (one, reports):
         async with serving(saying()) as port:
-            await one.watch([target("a", port)])
+            watching(one, [target("a", port)])
             assert await next_of(reports) == ("a", True)
             assert one.pid is not None
             os.kill(one.pid, signal.SIGKILL)
-        await one.watch([target("a", port), target("b", port)])
+        watching(one, [target("a", port), target("b", port)])
         assert {await next_of(reports), await next_of(reports)} == {("a", False), ("b", False)}
 
 
 async def test_a_new_list_keeps_what_is_known_and_forgets_what_left() -> None:
     async with link() as (one, reports), serving(saying()) as port:
-        await one.watch([target("a", port), target("b", port)])
+        watching(one, [target("a", port), target("b", port)])
         await next_of(reports)
         await next_of(reports)
         since_s = one.verdicts["web", "a"].since_s
         stale = Verdict(False, 1.0, "what the caller believed")
-        await one.watch([target("a", port, stale), target("c", port)])
+        watching(one, [target("a", port, stale), target("c", port)])
         assert await next_of(reports) == ("c", True)
         assert one.verdicts["web", "a"].since_s == since_s
         assert ("web", "b") not in one.verdicts
-        await one.watch([target("a", port), target("b", port), target("c", port)])
+        watching(one, [target("a", port), target("b", port), target("c", port)])
         assert await next_of(reports) == ("b", True)
 
 
 async def test_a_verdict_of_before_is_taken_over() -> None:
     async with link() as (one, reports), serving(saying()) as port:
-        await one.watch([target("a", port, UP), target("b", port)])
+        watching(one, [target("a", port, UP), target("b", port)])
         assert await next_of(reports) == ("b", True)
         await asyncio.sleep(0.2)
         assert one.verdicts["web", "a"] == UP
@@ -133,16 +140,21 @@ async def test_reports_on_others_and_of_an_earlier_stay_are_dropped_and_garbage_
 ) -> None:
     liar = SAY + "sys.stdin.readline(); say('z', True, 1); say('a', True, 7); print('garbage'); print('x' * 99999)\n"
     async with link(*script(liar + "say('a', False, 1); sys.stdin.read()")) as (one, reports):
-        await one.watch([target("a", 9)])
+        watching(one, [target("a", 9)])
         assert await next_of(reports) == ("a", False)
         assert one.verdicts == {("web", "a"): Verdict(False, 1.0, "x")}
         assert caplog.text.count("a report was not understood") >= 2
 
 
 ECHO = """
+watched = {}
 for line in sys.stdin:
-    for target in json.loads(line)["targets"]:
-        say(target["server"], True, target["entry"])
+    told = json.loads(line)
+    for _, server in told["gone"]:
+        del watched[server]
+    watched |= {target["server"]: target["entry"] for target in told["targets"]}
+    for server, entry in watched.items():
+        say(server, True, entry)
 """
 
 
@@ -150,7 +162,7 @@ async def test_a_target_keeps_the_entry_it_came_in_by_until_it_leaves() -> None:
     async with link(*script(SAY + ECHO)) as (one, reports):
         seen = []
         for names in ("a", "ab", "b", "ba"):
-            await one.watch([target(name, 9) for name in names])
+            watching(one, [target(name, 9) for name in names])
             told = [await asyncio.wait_for(reports.get(), 5) for _ in names]
             seen.append([(report.server, report.entry) for report in told])
     assert seen == [[("a", 1)], [("a", 1), ("b", 2)], [("b", 2)], [("b", 2), ("a", 4)]]
@@ -158,13 +170,13 @@ async def test_a_target_keeps_the_entry_it_came_in_by_until_it_leaves() -> None:
 
 async def test_a_prober_that_dies_with_its_report_is_heard() -> None:
     async with link(*script(SAY + "sys.stdin.readline(); say('a', True, 1); sys.exit(3)")) as (one, reports):
-        await one.watch([target("a", 9)])
+        watching(one, [target("a", 9)])
         assert await next_of(reports) == ("a", True)
 
 
 async def test_one_that_cannot_be_started_is_tried_again_ever_more_slowly(caplog: pytest.LogCaptureFixture) -> None:
     async with link("/nonexistent/prober") as (one, _):
-        await one.watch([])
+        watching(one, [])
         await until(lambda: "another prober is started in 0.8 s" in caplog.text)
         assert "another prober is started in 0.2 s" in caplog.text
         assert "no prober could be started: " in caplog.text
@@ -174,7 +186,7 @@ async def test_one_that_cannot_be_started_is_tried_again_ever_more_slowly(caplog
 async def test_close_ends_the_prober_and_is_harmless_twice_or_before_the_start() -> None:
     async with link() as (one, reports), serving(saying()) as port:
         await one.close()
-        await one.watch([target("a", port)])
+        watching(one, [target("a", port)])
         await next_of(reports)
         pid = one.pid
         assert pid is not None
@@ -187,7 +199,7 @@ async def test_close_ends_the_prober_and_is_harmless_twice_or_before_the_start()
 
 async def test_close_kills_a_prober_that_does_not_end() -> None:
     async with link(*script(SAY + "say('a', True, 1); time.sleep(60)")) as (one, reports):
-        await one.watch([target("a", 9)])
+        watching(one, [target("a", 9)])
         await next_of(reports)
         pid = one.pid
         assert pid is not None
@@ -201,18 +213,18 @@ async def test_a_prober_that_does_not_read_holds_up_nobody() -> None:
     async with link(*script("time.sleep(60)")) as (one, _):
         many = [target(f"server-{number}", 9) for number in range(600)]
         for _ in range(5):
-            await asyncio.wait_for(one.watch(many), 1)
+            watching(one, many)
             await asyncio.sleep(0)
 
 
 PARENT = """
 import asyncio
-from tests.watchers.test_prober_link import target
+from tests.watchers.test_prober_link import target, watching
 from watchers.prober_link import ProberLink
 
 async def run():
     link = ProberLink(lambda report: print(link.pid, flush=True))
-    await link.watch([target("a", 1)])
+    watching(link, [target("a", 1)])
     await asyncio.sleep(60)
 
 asyncio.run(run())
@@ -239,7 +251,7 @@ print(json.dumps(tally), flush=True)
 
 async def test_what_probers_did_is_added_up_over_all_of_them() -> None:
     async with link(*script(TALLY)) as (one, reports):
-        await one.watch([target("a", 1)])
+        watching(one, [target("a", 1)])
         await until(lambda: one.tallies.starts == 2 and one.tallies.all().lateness.total == 8)
         done = one.tallies.all()
         assert done.results == {("tcp", "passed"): 6, ("tcp", "failed"): 2}

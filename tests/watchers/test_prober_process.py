@@ -99,7 +99,7 @@ async def test_lines_that_are_no_assignment_are_logged_and_change_nothing() -> N
         assert process.stdin is not None
         process.stdin.close()
         _, log = await process.communicate()
-        assert log.count(b"an assignment was not understood, the last one still holds") == 6
+        assert log.count(b"an assignment was not understood, those before it still hold") == 6
         assert b"Traceback" not in log
 
 

@@ -26,7 +26,7 @@ from watchers.load_messages import LoadReport
 from watchers.opinions import Opinions
 from watchers.problems import Problems
 from watchers.tasks import Tasks
-from watchers.weighing import Around, Weighing
+from watchers.weighing import Surroundings, Weighing
 
 KEYS = Keys("test")
 
@@ -44,7 +44,7 @@ class Rig:
         self.store, self.tasks = MemoryStore(), Tasks()
         self.holder, self.silent, self.changes = "r1", False, 0
         self.counters: dict[Key, Counters] = {}
-        around = Around(lambda _: self.holder, lambda: self.silent, self._active, self._count)
+        around = Surroundings(lambda _: self.holder, lambda: self.silent, self._active, self._count)
         opinions = Opinions("r1", lambda *_: None, Problems())
         self.weighing = Weighing("r1", self.store, KEYS, around, opinions, self._changed)
 
@@ -60,6 +60,7 @@ class Rig:
     def begin(self, wanted: Cluster, drains: Drains | None = None) -> None:
         verdicts = {("web", label): Verdict(True, 0, "asked") for label in wanted.virtuals["web"].servers}
         self.weighing.configure(wanted, verdicts, drains or {})
+        self.weighing.look_on(100)
         self.weighing.run(self.tasks)
 
     async def put(self, key: str, **value: Any) -> None:
@@ -86,6 +87,7 @@ async def test_what_is_configured_is_wanted_without_asking_for_a_look_at_the_ker
 async def test_a_verdict_changes_what_is_wanted(rig: Rig) -> None:
     rig.begin(cluster())
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "refused"))
+    rig.weighing.look()
     assert (rig.weights, rig.changes) == ({"rs1": None, "rs2": 1}, 1)
 
 
@@ -181,7 +183,9 @@ async def test_a_service_that_starts_again_does_not_wait_anew_for_a_drained_serv
 async def test_time_alone_moves_a_slow_start(rig: Rig) -> None:
     rig.begin(cluster(slow_start={"duration_s": 0.5}))
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "refused"))
+    rig.weighing.look()
     rig.weighing.learned(("web", "rs1"), Verdict(True, 0, "asked"))
+    rig.weighing.look()
     seen = set()
     async with asyncio.timeout(10):
         while rig.weights["rs1"] != 200:
@@ -195,5 +199,7 @@ async def test_time_alone_moves_a_slow_start(rig: Rig) -> None:
 async def test_a_virtual_server_that_goes_is_forgotten(rig: Rig) -> None:
     rig.begin(cluster(load={"source": "agent"}))
     rig.weighing.configure(Cluster(), {}, {})
+    rig.weighing.look_on(100)
     assert (rig.weighing.pools, rig.weighing.keys()) == ({}, {})
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "late"))
+    rig.weighing.look()
