@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,15 @@ class Project:
 @pytest.fixture(scope="module")
 def project() -> Iterator[Project]:
     """The cluster, up and well."""
-    made = Project()
+    made, patch = Project(), pytest.MonkeyPatch()
+    patch.setenv("WEB_PORT", "")  # any that is free
     try:
         made("up", "--detach", "--no-build", "--wait")
         yield made
     finally:
         made("kill", check=False)
         made("down", "--volumes", check=False)
+        patch.undo()
 
 
 def servers_up(view: Any) -> bool:
@@ -115,6 +118,18 @@ def test_routers_have_two_capabilities_and_a_user_of_their_own(project: Project)
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(fields[kind], 16) == NET_ADMIN | NET_RAW, kind
     assert fields["NoNewPrivs"] == "1"
+
+
+@pytest.mark.engine
+def test_the_console_answers_on_a_port_of_this_host_and_has_a_login(project: Project) -> None:
+    where = project("port", "web", "8480").strip()
+    assert where.startswith("127.0.0.1:")
+    with urllib.request.urlopen(f"http://{where}/login", timeout=10) as page:
+        assert b"password" in page.read()
+    said = project.run(
+        "web", "sh", "-c", "echo a-long-pass-phrase | clusterd console user add eve --password-file /dev/stdin"
+    )
+    assert said.startswith("eve is a user of the console")
 
 
 @pytest.mark.engine

@@ -15,7 +15,7 @@ from clusterd import __version__
 from tests.store.engine import ROOT, docker
 
 OLD, NEW = f"{__version__}-1", f"{__version__}-2"
-UNITS = ("clusterd-router", "clusterd-agent", "clusterd-undoer")
+UNITS = ("clusterd-router", "clusterd-agent", "clusterd-undoer", "clusterd-web")
 CGROUPS = Path("/sys/fs/cgroup")
 
 pytestmark = [

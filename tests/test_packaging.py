@@ -27,7 +27,7 @@ def test_each_program_has_a_manual_page_with_all_its_commands(tmp_path: Path) ->
     specification.loader.exec_module(pages)
     pages.main(tmp_path)
     names = {page.name for page in tmp_path.iterdir()}
-    assert {"clusterd.1", "clusterd-router.8", "clusterd-agent.8", "clusterd-undoer.8"} <= names
+    assert {"clusterd.1", "clusterd-router.8", "clusterd-agent.8", "clusterd-undoer.8", "clusterd-web.8"} <= names
     text = (tmp_path / "clusterd.1").read_text()
     for command in ("EDIT", "STATUS", "AUDIT VERIFY", "AUTH SETUP"):
         assert f'.SH "CLUSTERD {command}"' in text
