@@ -102,7 +102,8 @@ async def _serve(read: Settings) -> None:
         loop.add_signal_handler(number, router.stop)
     loop.add_signal_handler(signal.SIGHUP, router.leave)
     where = ", ".join(read.endpoints)
-    log.info("router %s of cluster %s, etcd at %s", read.router, read.cluster, where, extra=tagged("start"))
+    told = "clusterd %s: router %s of cluster %s, etcd at %s"
+    log.info(told, __version__, read.router, read.cluster, where, extra=tagged("start"))
     tasks = Tasks()
     local = LocalSocket(read.socket, router.sight, lambda sight: answer(sight, count))
     tasks.supervise("the local socket", local.run)
