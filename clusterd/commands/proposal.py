@@ -17,7 +17,7 @@ from clusterd import brakes, configuration, undoing
 from clusterd.changes import Change, changes, summary
 from clusterd.commands.author import author
 from clusterd.commands.exits import Stopped
-from clusterd.commands.records import plain, since
+from clusterd.commands.records import plain
 from clusterd.commands.session import Session, json_option
 from clusterd.commands.streams import at_terminal, echo_json, printable, warn
 from clusterd.commands.waiting import until_applied
@@ -144,12 +144,12 @@ def _refreshed(session: Session, wish: Wish, lost: ConflictError) -> Wish:
     async def look(store: Store, keys: Keys) -> tuple[Committed | None, list[str]]:
         theirs = await configuration.read(store, keys)
         first = base.number + 1 if base else 1
-        return theirs, await since(store, keys, first, theirs.number) if theirs else []
+        return theirs, await configuration.since(store, keys, first, theirs.number) if theirs else []
 
     theirs, lines = session.run(look)
     if base is None or theirs is None or theirs.number < base.number:
         raise lost
-    happened = "\n".join(["somebody else committed meanwhile:", *(f"  {line}" for line in lines)])
+    happened = "\n".join(["somebody else committed meanwhile:", *(f"  {printable(line)}" for line in lines)])
     merged = upon(wish, theirs, happened)
     click.echo(f"{happened}\nmerged with that", err=True)
     return merged

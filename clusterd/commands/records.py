@@ -4,30 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clusterd import configuration
-from clusterd.changes import Change, summary
+from clusterd.changes import Change
 from clusterd.commands.session import Session
-from clusterd.commands.streams import printable
 from clusterd.configuration import Committed
 from clusterd.history import Record
-from clusterd.keys import Keys
-from clusterd.store.contract import Store
-
-MOST_TOLD = 3
-
-
-async def since(store: Store, keys: Keys, first: int, last: int) -> list[str]:
-    """Return a line about each of the commits from `first` to `last`; of many only about the newest."""
-    numbers = range(max(first, last - MOST_TOLD + 1), last + 1)
-    lines = [told(one) for one in await configuration.numbered(store, keys, numbers) if one is not None]
-    earlier = numbers.start - first
-    return [f"{earlier} commits, and then", *lines] if earlier > 0 else lines
-
-
-def told(record: Record) -> str:
-    """Return who committed what and why, in one line."""
-    why = f" ({record.message})" if record.message else ""
-    what = summary(configuration.changes_of(record))
-    return printable(f"commit {record.number} by {record.author} at {record.time}{why}: {what}")
 
 
 def recorded(session: Session, number: int) -> Record:

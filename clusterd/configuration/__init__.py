@@ -15,7 +15,7 @@ the history says whose commit it is that stands there.
 
 from clusterd.configuration.attempts import written_back
 from clusterd.configuration.committing import Extras, commit
-from clusterd.configuration.earlier import no_commit, numbered, objects_after
+from clusterd.configuration.earlier import no_commit, numbered, objects_after, since
 from clusterd.configuration.reading import Committed, changes_of, read, read_on, record, records
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "read_on",
     "record",
     "records",
+    "since",
     "written_back",
 ]

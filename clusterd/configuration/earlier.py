@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clusterd.configuration.reading import Committed, record
+from clusterd.changes import summary
+from clusterd.configuration.reading import Committed, changes_of, record
 from clusterd.errors import ConfigError, wrong
 from clusterd.history import Record
 from clusterd.keys import Keys
 from clusterd.past import rewound
 from clusterd.store.contract import Store
 
+MOST_TOLD = 3  # commits of others
 AT_ONCE = 100  # records that are read side by side
 
 
@@ -32,6 +34,20 @@ async def objects_after(store: Store, keys: Keys, base: Committed, number: int) 
         return base.objects
     later = await numbered(store, keys, range(number + 1, base.number + 1))
     return rewound(base.objects, [one for one in later if one is not None], base.head, number)
+
+
+async def since(store: Store, keys: Keys, first: int, last: int) -> list[str]:
+    """Return a line about each of the commits from `first` to `last`; of many only about the newest."""
+    numbers = range(max(first, last - MOST_TOLD + 1), last + 1)
+    lines = [told(one) for one in await numbered(store, keys, numbers) if one is not None]
+    earlier = numbers.start - first
+    return [f"{earlier} commits, and then", *lines] if earlier > 0 else lines
+
+
+def told(record: Record) -> str:
+    """Return who committed what and why, in one line; what people wrote stands in it as they did."""
+    why = f" ({record.message})" if record.message else ""
+    return f"commit {record.number} by {record.author} at {record.time}{why}: {summary(changes_of(record))}"
 
 
 def no_commit(number: int, last: int) -> ConfigError:

@@ -155,7 +155,7 @@ async def _overtaken(request: Request, who: Who, edit: Edit, error: Overtaken) -
     Whoever sends that has seen what the others committed, so it decides.
     """
     known = console(request)
-    happened = await edits.since(known.store, known.keys, edit.seen, error.theirs.number)
+    happened = tuple(await configuration.since(known.store, known.keys, edit.seen + 1, error.theirs.number))
     following = replace(edit, seen=error.theirs.number, texts=_joined(edit, error))
     if following.texts is edit.texts:
         following = edit

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from clusterd import brakes, configuration, document
-from clusterd.changes import Change, changes, summary
+from clusterd.changes import Change, changes
 from clusterd.configuration import Committed
 from clusterd.errors import wrong
-from clusterd.history import Author, Record, Signature
+from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.merging import rejoined
 from clusterd.model import Cluster
 from clusterd.store.contract import Store
-
-MOST_TOLD = 5  # commits of others that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +51,10 @@ async def proposed(
         cluster = make(base.cluster)
     else:
         before = document.from_objects(await configuration.objects_after(store, keys, base, seen))
-        happened = await since(store, keys, seen, base.number)
+        happened = tuple(await configuration.since(store, keys, seen + 1, base.number))
         cluster = rejoined(before, make(before), base, "\n".join(happened)).cluster
     found = changes(base.objects, document.objects(cluster))
     return Proposal(base, cluster, found, brakes.held(base.cluster, cluster), happened)
-
-
-async def since(store: Store, keys: Keys, seen: int, last: int) -> tuple[str, ...]:
-    """Return a line about each of the newest commits after `seen`."""
-    numbers = range(max(seen, last - MOST_TOLD) + 1, last + 1)
-    return tuple(told(one) for one in await configuration.numbered(store, keys, numbers) if one is not None)
-
-
-def told(record: Record) -> str:
-    """Return who committed what and why, in one line."""
-    why = f" ({record.message})" if record.message else ""
-    return f"commit {record.number} by {record.author}{why}: {summary(configuration.changes_of(record))}"
 
 
 async def commit(store: Store, keys: Keys, ready: Proposal, author: Author, message: str) -> Committed:

@@ -97,7 +97,10 @@ async def test_what_another_one_changed_elsewhere_is_merged_and_said(rig: Rig) -
     await rig.change("virtuals/web/servers/rs2/weight", 7)
     await browser.send("Show what changes", **{"f:weight": "5"})
     assert "Yours was merged with that" in browser.page
-    assert "commit 2 by bob@r2 (bob&#39;s reason): virtuals/web/servers/rs2/weight 1 -&gt; 7" in browser.page
+    assert (
+        "commit 2 by bob@r2 at 2026-01-31T12:00:00.000Z (bob&#39;s reason): virtuals/web/servers/rs2/weight 1 -&gt; 7"
+        in (browser.page)
+    )
     assert (await browser.send("Commit")).status_code == 303
     assert (await weight(rig), await weight(rig, "rs2")) == (5, 7)
 
