@@ -90,8 +90,10 @@ def fields(inside: Path, known: Mapping[str, Entry], keys: Iterable[str] = ()) -
 
 def _field(path: Path, entry: Entry) -> Field:
     choices = tuple(re.findall(r"`([^`]*)`", entry.type)) if _CHOICE.fullmatch(entry.type) else ()
+    kind = _kind(entry.type, choices)
     default = "" if entry.default == "–" else entry.default
-    return Field(path, _kind(entry.type, choices), label(path[-1]), entry.description, entry.unit, default, choices)
+    default = default.strip("[]") if default and kind == "numbers" else default
+    return Field(path, kind, label(path[-1]), entry.description, entry.unit, default, choices)
 
 
 def _kind(said: str, choices: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ ROUTER: Path = ("routers", "*")
 VIRTUAL: Path = ("virtuals", "*")
 SERVER: Path = (*VIRTUAL, "servers", "*")
 _CHECK: Path = (*VIRTUAL, "check")
-_TIMING = ("interval_s", "timeout_s", "fall", "rise", "port", "reentry_s", "recheck_s", "jitter", "initial")
+_PLAIN = "tcp"  # the check that has only what all of them have
 CHECK_TYPES = tuple(each.variant for each in kinds() if each.path == _CHECK)
 
 
@@ -82,10 +82,10 @@ def server() -> tuple[Group, ...]:
 @cache
 def check(kind: str) -> tuple[Group, ...]:
     """Return the fields of the checks of this type."""
-    known = entries(_CHECK, kind)
-    own = [key for key in known if key not in (*_TIMING, "type")]
+    known, timing = entries(_CHECK, kind), [key for key in entries(_CHECK, _PLAIN) if key != "type"]
+    own = [key for key in known if key not in (*timing, "type")]
     asked = fields((), known, own) if own else ()
     return (
         *([Group(f"What {kind} asks", asked, whole=True)] if asked else []),
-        Group("When, and how often", fields((), known, _TIMING), whole=not asked),
+        Group("When, and how often", fields((), known, timing), whole=not asked),
     )

@@ -12,7 +12,7 @@ from clusterd.errors import ConfigError, Problem
 from clusterd.model import Cluster
 from tests.clusterd.examples import MANUAL, clusters, manual
 from watchers.web import panels
-from watchers.web.fields import Field, Group, label
+from watchers.web.fields import Field, Group, Path, entries, label
 from watchers.web.forms import by_field, filled, overlaid
 from watchers.web.places import Place, made, object_at, text_of, texts_of
 
@@ -71,6 +71,20 @@ def test_every_type_of_check_has_a_form_with_all_its_keys(kind: str) -> None:
     assert (after.virtuals["web"].check.type, after.virtuals["web"].check.fall) == (kind, 3)
     keys = {field.path[0] for group in panels.check(kind) for field in group.fields}
     assert keys == set(type(after.virtuals["web"].check).model_fields) - {"type"}
+
+
+@pytest.mark.parametrize(
+    ("around", "forms", "elsewhere"),
+    [
+        (("cluster",), (*panels.settings(), *panels.redundancy()), set()),
+        (("routers", "*"), panels.router(), set()),
+        (("virtuals", "*"), panels.virtual(), {"check", "servers"}),  # these have pages of their own
+        (("virtuals", "*", "servers", "*"), panels.server(), set()),
+    ],
+    ids=["cluster", "router", "virtual", "server"],
+)
+def test_every_key_of_the_document_has_a_field(around: Path, forms: tuple[Group, ...], elsewhere: set[str]) -> None:
+    assert {field.path[0] for group in forms for field in group.fields} | elsewhere == set(entries(around))
 
 
 def test_what_is_typed_is_what_the_model_gets() -> None:
