@@ -35,6 +35,7 @@ pytestmark = [
 ]
 
 RS1 = "/virtuals/web/servers/rs1"
+LOW = (1280, 500)  # window of a picture
 PAGES = (
     "/", "/topology", "/virtuals", "/virtuals/web", "/virtuals/web?as=text", "/servers", RS1, "/checks",
     "/virtuals/web/check", "/redundancy", "/routers/r1", "/settings", "/history", "/history/1", "/users", "/account",
@@ -236,11 +237,16 @@ async def test_pictures_for_the_docs(
         pytest.skip("pictures are only made for --screenshots")
     folder = Path(said)
     since = [utc(datetime.now(UTC) - timedelta(minutes=minutes)) for minutes in (190, 260)]
-    live.report(clusterd, "r1", role="active", since=since[0], head=5, applied=5)
-    live.report(clusterd, "r2", since=since[1], head=5, applied=5)
+    number = live.value(clusterd, clusterd.keys.head)["number"]
+    live.report(clusterd, "r1", role="active", since=since[0], head=number, applied=number)
+    live.report(clusterd, "r2", since=since[1], head=number, applied=number)
     for server, up, minutes in (("rs1", True, 250), ("rs2", True, 40), ("rs3", False, 3)):
         verdict(clusterd, server, up, utc(datetime.now(UTC) - timedelta(minutes=minutes)))
-    async with router_beside(clusterd), person(browser, url) as admin, person(browser, url, NARROW, "dark") as phone:
+    async with (
+        router_beside(clusterd),
+        person(browser, url, LOW) as admin,
+        person(browser, url, NARROW, "dark") as phone,
+    ):
         await admin.log_in("admin")
         await phone.log_in("viewer")
         for one, path, name in (
