@@ -66,6 +66,11 @@ def test_every_service_has_a_unit_and_a_user_of_its_own() -> None:
         assert sections(unit)["ExecStart"] == [f"/usr/bin/{unit.stem}"]
 
 
+def test_the_console_alone_is_in_the_routers_group_whose_socket_it_reads() -> None:
+    text = (PACKAGING / "sysusers.d" / "clusterd.conf").read_text()
+    assert re.findall(r"^m (\S+) (\S+)", text, re.MULTILINE) == [("clusterd-web", "clusterd-router")]
+
+
 def test_only_the_router_has_capabilities_and_only_two() -> None:
     for unit in UNITS:
         two = ["CAP_NET_ADMIN CAP_NET_RAW"] if unit.stem == "clusterd-router" else None
