@@ -57,6 +57,13 @@ class Member:
         answer = json.loads(self._answer("POST", "/v3/kv/range", question))
         return b"".join(base64.b64decode(found["value"]) for found in answer.get("kvs", ()))
 
+    def leases(self) -> dict[str, int]:
+        """Return how many keys each lease has. Raises OSError where it does not answer."""
+        found = json.loads(self._answer("POST", "/v3/lease/leases", "{}")).get("leases", ())
+        asked = [json.dumps({"ID": lease["ID"], "keys": True}) for lease in found]
+        answers = [json.loads(self._answer("POST", "/v3/lease/timetolive", question)) for question in asked]
+        return {answer["ID"]: len(answer.get("keys", ())) for answer in answers if int(answer.get("TTL", -1)) > 0}
+
     def _answer(self, method: str, path: str, body: str | None = None) -> bytes:
         connection = http.client.HTTPConnection(ETCD, PORT + self._number, timeout=2)
         with contextlib.closing(connection):
@@ -122,6 +129,10 @@ class Etcd:
         """
         member = next(member for member in self.members if member.running.running)
         return call("etcd", member.value, key).decode()
+
+    def leases(self) -> dict[str, int]:
+        """Return how many keys each lease has."""
+        return call("etcd", self.members[0].leases)
 
     def ctl(self, *arguments: str) -> str:
         """Return what `etcdctl` prints. Raises RuntimeError with its complaint."""
