@@ -48,8 +48,9 @@ def _network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         ip(["route add default via 192.168.1.250", "route add default via fd00::250"], ROUTER)
         quiet = [f"net.ipv4.conf.all.{each}" for each in ("arp_ignore=1", "arp_announce=2", "rp_filter=0")]
         run(REAL, ("sysctl", "-qw", *quiet, "net.ipv4.conf.default.rp_filter=0"))
-        spawn(REAL, ("busybox", "httpd", "-f", "-p", "80", "-h", str(folder)), log=folder / "log")
+        page = spawn(REAL, ("busybox", "httpd", "-f", "-p", "80", "-h", str(folder)), log=folder / "log")
         yield
+        page.kill()
     finally:
         for name in (ROUTER, REAL):
             kill_all(name)
