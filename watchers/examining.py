@@ -17,6 +17,7 @@ from clusterd.errors import ClusterdError
 from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Entry, Put, Snapshot, Store
 from watchers.feeds import follow
+from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
@@ -83,12 +84,15 @@ class Examining:
         try:
             answer = await self._examine(asked)
             if not answer:
-                log.warning("clusterd doctor asked, and the examiner had no answer")
+                log.warning(
+                    "clusterd doctor asked, and the examiner had no answer", extra=tagged("trouble", about="doctor")
+                )
                 return
             key = self._keys.doctor_answer(entry.key.removeprefix(self._keys.doctor_prefix), self._me)
             await self._store.transact([], [Put(key, answer, entry.lease_id)])
         except (ClusterdError, OSError) as error:
-            log.warning("what was asked for clusterd doctor could not be told: %s", error)
+            about = tagged("trouble", about="doctor")
+            log.warning("what was asked for clusterd doctor could not be told: %s", error, extra=about)
 
 
 def question(me: str, groups: Sequence[str], objects: Mapping[str, Any]) -> bytes:

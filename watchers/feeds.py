@@ -75,7 +75,7 @@ async def ended(store: Store, lease_id: int) -> None:
         if lease_id:
             await store.revoke(lease_id)
     except ClusterdError as error:
-        log.warning("the lease ends by itself: %s", error)
+        log.warning("the lease ends by itself: %s", error, extra=tagged("trouble", about="the lease"))
 
 
 @dataclass(frozen=True, slots=True)
