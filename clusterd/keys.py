@@ -58,6 +58,15 @@ class Keys:
         """When and why a commit is undone, zero-padded so that keys sort by number."""
         return f"{self.pending_prefix}{number:08d}"
 
+    @property
+    def adopted_prefix(self) -> str:
+        """The prefix of the commits that were given up, since etcd was restored to a time before them."""
+        return self.prefix + "adopted/"
+
+    def adopted(self, commit_hash: str) -> str:
+        """Who gave a commit up, and when: a router that follows the one of this hash takes what etcd has instead."""
+        return self.adopted_prefix + commit_hash
+
     def history_parts(self, number: int, commit_id: str) -> str:
         """The prefix of the changes of a record that is too big for one value."""
         return f"{self.history(number)}/{commit_id}/"

@@ -31,9 +31,17 @@ class Share(Report):
     since: str = ""
 
 
+class Followed(Report):
+    """A commit that a router follows."""
+
+    number: int = 0
+    hash: str = ""
+
+
 class RouterReport(Report):
     """A router's status key. `head` is the last commit that it has seen, `applied` the one that its kernel is.
 
+    `follows` is the commit that it has accepted, which is another one than etcd's where that was restored.
     `undoes`: whether it has the right to commit, and so to undo commits; None: it does not say.
     """
 
@@ -42,6 +50,7 @@ class RouterReport(Report):
     token: int = 0
     head: int | None = None
     applied: int | None = None
+    follows: Followed = Followed()
     converged: bool | None = None
     ready: bool | None = None
     not_ready: tuple[str, ...] = ()
@@ -128,7 +137,7 @@ class AppliedReport(Report):
 def router_report(value: bytes) -> RouterReport:
     """Return what a router says of itself."""
     data = _data(value)
-    given = _mapping(data.get("groups"))
+    given, followed = _mapping(data.get("groups")), _mapping(data.get("follows"))
     groups = {
         name: Share(**_texts(share, "role", "since"), **_numbers(share, "token")) for name, share in given.items()
     }
@@ -139,6 +148,7 @@ def router_report(value: bytes) -> RouterReport:
         not_ready=_list(data, "not_ready"),
         problems=_list(data, "problems"),
         groups=groups,
+        follows=Followed(**_numbers(followed, "number"), **_texts(followed, "hash")),
     )
 
 

@@ -119,7 +119,13 @@ def roles(keys: Keys, agents: Iterable[str] = ()) -> dict[str, Role]:
         keys.switchover_prefix,
         keys.doctor_prefix,
     )
-    orders = (keys.switchover_prefix, keys.pause_prefix, keys.doctor_prefix, keys.secrets_prefix)
+    orders = (
+        keys.switchover_prefix,
+        keys.pause_prefix,
+        keys.adopted_prefix,
+        keys.doctor_prefix,
+        keys.secrets_prefix,
+    )
     made = [
         Role(f"{name}viewer", (everything,), "sees everything but secrets"),
         Role(f"{name}operator", (everything, *commits, *map(_write, orders)), "commits, and gives orders"),

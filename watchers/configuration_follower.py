@@ -9,6 +9,7 @@ from pathlib import Path
 from clusterd.configuration import Committed
 from clusterd.errors import ClusterdError, ConfigError
 from clusterd.keys import Keys
+from clusterd.reports import Followed
 from clusterd.store.contract import Store
 from clusterd.weights import Drains, drained
 from renderers import lvscf
@@ -33,10 +34,17 @@ class ConfigurationFollower:
 
     good: LastGood | None = None
     seen_number: int = 0
+    seen: Committed | ConfigError | None = None
+    given_up: frozenset[str] = frozenset()  # hashes of commits that routers are to follow no longer
     _saved: LastGood | None = None
     _texts: Texts = field(default_factory=Texts)
     _sections: lvscf.Sections = field(default_factory=lvscf.Sections)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def follows(self) -> Followed:
+        """What is followed, as others are told."""
+        return Followed(number=self.good.number, hash=self.good.hash) if self.good else Followed()
 
     def start(self) -> LastGood | None:
         """Return the last good configuration from the file, if there is one."""
@@ -49,7 +57,7 @@ class ConfigurationFollower:
 
     async def consider(self, seen: Committed | ConfigError | None) -> LastGood | None:
         """Return the configuration to follow from now on, or None when what the store shows changes nothing."""
-        why_not = refusal(self.good, seen, str(self.file))
+        why_not, self.seen = refusal(self.good, seen, self.given_up), seen
         told = [why_not] if why_not else []
         if isinstance(seen, Committed):
             self.seen_number = seen.number
@@ -57,8 +65,9 @@ class ConfigurationFollower:
         self.problems.about("configuration", *told)
         if why_not or not isinstance(seen, Committed):
             return None
-        secret = await self._secret()
-        if self.good and (seen.number, secret) == (self.good.number, self.good.secret):
+        anew = bool(self.good and self.good.hash != seen.head.hash and self.good.number >= seen.number)
+        secret = await self._secret(anew)
+        if self.good and (seen.head.hash, secret) == (self.good.hash, self.good.secret):
             return None
         about = tagged("commit", commit=seen.number, author=str(seen.head.author))
         log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message", extra=about)
@@ -70,13 +79,13 @@ class ConfigurationFollower:
         """Return since when servers were drained. Between commits that were not seen it may have begun anew."""
         return self.good.drains if self.good and number <= self.good.number + 1 else {}
 
-    async def _secret(self) -> bytes:
-        """Return the key by which routers know each other; it is read once."""
+    async def _secret(self, anew: bool) -> bytes:
+        """Return the key by which routers know each other; it is read once, and `anew` from a restored etcd."""
         known = self.good.secret if self.good else b""
-        if not known:
+        if anew or not known:
             try:
                 entry = await self.store.get(self.keys.peer_key)
-                known = entry.value if entry else b""
+                known = entry.value if entry else known
                 absent = f"{self.keys.peer_key} is missing: the routers cannot ask each other while etcd is away"
                 self.problems.about("peer key", *([] if known else [absent]))
             except ClusterdError as error:

@@ -12,7 +12,7 @@ its own part and nothing else; only the lease decides over the claim to be activ
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -164,6 +164,9 @@ class Router:
             self._kernel.changed()
         put = self._events.put_nowait
         self._tasks.supervise("commits", lambda: feeds.commits(self._store, self._keys, put))
+        self._tasks.supervise(
+            "given up commits", lambda: feeds.values(self._store, self._keys.adopted_prefix, self._given_up)
+        )
         self._tasks.supervise("events", self._happened.run)
         self._tasks.supervise("publisher", self._publisher.run)
         self._tasks.supervise("applied times", self._applied.run)
@@ -344,6 +347,12 @@ class Router:
                 await self._configure(good)
                 self._kernel.changed()
 
+    def _given_up(self, hashes: Collection[str]) -> None:
+        """Look again at what etcd shows, where a person said that it is right although it is not what was followed."""
+        self._configuration.given_up = frozenset(hashes)
+        if isinstance(self._configuration.seen, Committed):
+            self._tasks.spawn(self._consider(self._configuration.seen))
+
     async def _configure(self, good: LastGood) -> None:
         """Tell everybody here what is followed from now on, and what is other with it."""
         before, cluster = self._following, good.cluster
@@ -424,6 +433,7 @@ class Router:
             groups=shares(self._elections.states, self._elections.since),
             head=self._configuration.seen_number,
             applied=self._kernel.applied_number,
+            follows=self._configuration.follows,
             converged=self._kernel.converged,
             ready=not self._not_ready,
             not_ready=self._not_ready,

@@ -6,6 +6,7 @@ from typing import Any
 
 from clusterd.election import State
 from clusterd.plane import Failure, Operation
+from clusterd.reports import Followed
 
 _MOST = 10
 
@@ -29,6 +30,7 @@ class Status:
     groups: Mapping[str, Share]
     head: int
     applied: int
+    follows: Followed
     converged: bool
     ready: bool
     not_ready: tuple[str, ...]  # why not
@@ -40,7 +42,8 @@ class Status:
     def fields(self) -> dict[str, Any]:
         """Return the fields under their stable names."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {"groups": {group: asdict(share) for group, share in self.groups.items()}}
+        groups = {group: asdict(share) for group, share in self.groups.items()}
+        return fields | {"groups": groups, "follows": self.follows.model_dump()}
 
     def line(self) -> str:
         """Return all of it in one line, for `systemctl status`."""

@@ -171,7 +171,7 @@ def _proposed(session: Session, base: Committed | None, cluster: Cluster, manner
     if manner.dry_run:
         _tell(session, None, found, "dry run: nothing was committed")
         return None
-    _ask(manner)
+    ask(manner)
     pending = manner.pending(base.number + 1 if base else 1)
     done = _commit(session, base, cluster, manner, pending)
     told = _told(found, repaired)
@@ -217,7 +217,8 @@ def _brake(before: Cluster, after: Cluster) -> None:
         raise UnsafeChange("\n".join([*held, "nothing was committed"]))
 
 
-def _ask(manner: Manner) -> None:
+def ask(manner: Manner) -> None:
+    """Have a person agree, unless `--yes` did. Raises Stopped where they do not."""
     if manner.yes:
         return
     manner.check_answerable()

@@ -24,7 +24,7 @@ from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.observing import Local, Planned, local
 from clusterd.plane import Destination, Key, Plane, Scope
-from clusterd.reports import Event
+from clusterd.reports import Event, Followed
 from clusterd.store.memory import MemoryStore
 from clusterd.weights import Pool, Standing
 from tests.clusterd.command_line import CommandLine
@@ -47,6 +47,7 @@ STATUS = Status(
     groups={},
     head=3,
     applied=3,
+    follows=Followed(number=3, hash="hash"),
     converged=True,
     ready=True,
     not_ready=(),
