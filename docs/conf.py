@@ -14,5 +14,4 @@ html_copy_source = False
 html_show_sphinx = False
 html_extra_path = ["cluster.schema.json"]
 myst_heading_anchors = 3  # links to headings, as forges make them
-suppress_warnings = ["toc.empty_glob"]  # pages that the index names by a pattern
 nitpicky = True

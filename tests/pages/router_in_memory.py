@@ -23,7 +23,11 @@ async def main() -> None:
     router = Router(read.router, store, Keys(read.cluster), KernelWriter(lambda: kernel), places)
 
     def count(scope: Scope) -> dict[Key, Counters]:
-        return {key: Counters(connections=1, active=1) for key in kernel.read(scope) if isinstance(key, ServiceKey | DestinationKey)}
+        return {
+            key: Counters(connections=1, active=1)
+            for key in kernel.read(scope)
+            if isinstance(key, ServiceKey | DestinationKey)
+        }
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, router.stop)
     tasks.supervise("socket", LocalSocket(read.socket, router.sight, lambda sight: answer(sight, count)).run)
