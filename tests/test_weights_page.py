@@ -18,7 +18,7 @@ def test_the_document_is_valid() -> None:
 def test_the_options_of_the_agent_are_there() -> None:
     known = {option for parameter in main.params for option in parameter.opts}
     assert {"--drain", "--undrain", "--server", "--linger-s", "-m"} <= known
-    said = re.findall(r"clusterd-agent (.*?)`|^\$ clusterd-agent (.*)$|taken back by `(.*?)`", PAGE, re.MULTILINE)
+    said = re.findall(r"clusterd-agent (.*?)`|^clusterd-agent (.*)$|taken back by `(.*?)`", PAGE, re.MULTILINE)
     assert {word for each in said for text in each for word in text.split() if word.startswith("-")} <= known
 
 
