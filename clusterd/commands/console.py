@@ -23,7 +23,11 @@ _password_file = click.option(
 
 @click.group(short_help="Say who may use the web console.")
 def console() -> None:
-    """Say who may use the web console, clusterd-web."""
+    """Say who may use the web console, clusterd-web.
+
+    \b
+    clusterd console user add alice --role admin
+    """
 
 
 @console.group()

@@ -55,6 +55,7 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("virtuals", "*", "check"): get_args(get_args(model.Check)[0]),
     ("virtuals", "*", "check", "also", "*"): (model.Page,),
     ("virtuals", "*", "load"): (model.Load,),
+    ("virtuals", "*", "slow_start"): (model.SlowStart,),
     ("virtuals", "*", "persistence"): (model.Persistence,),
     ("virtuals", "*", "tunnel"): (model.Tunnel,),
     ("virtuals", "*", "servers", "*", "tunnel"): (model.Tunnel,),

@@ -2,11 +2,13 @@
 
 import json
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from clusterd import document
 from clusterd.document.wording import PATTERNS
@@ -98,6 +100,36 @@ def test_every_pattern_of_the_model_has_words() -> None:
     schema = json.dumps(Cluster.model_json_schema(by_alias=True))
     given = re.findall(r'"pattern": ("[^ ]*")', schema) + re.findall(r'"patternProperties": {("[^ ]*"):', schema)
     assert {json.loads(pattern) for pattern in given} == set(PATTERNS)
+
+
+def nested(annotation: Any) -> Iterator[tuple[bool, type[BaseModel]]]:
+    """Yield the classes inside a type, and whether they are many there: in a mapping or a list."""
+    many = get_origin(annotation) in (tuple, list, dict, Mapping)
+    for inner in get_args(annotation):
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield many, inner
+        else:
+            yield from ((many or deeper, kind) for deeper, kind in nested(inner))
+
+
+def objects_of(kind: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Yield where the document has objects with keys of their own, * for a name or a number."""
+    yield ()
+    for name, field in kind.model_fields.items():
+        whole = field.annotation
+        alone = [(False, whole)] if isinstance(whole, type) and issubclass(whole, BaseModel) else []
+        for many, inner in (*alone, *nested(whole)):
+            for path in objects_of(inner):
+                yield (field.alias or name, *(("*",) if many else ()), *path)
+
+
+def test_an_unknown_key_is_told_wherever_there_are_keys() -> None:
+    places_with_keys = set(objects_of(Cluster))
+    assert ("virtuals", "*", "slow_start") in places_with_keys
+    assert ("cluster", "groups", "*", "nat_router") in places_with_keys
+    assert places_with_keys == set(document._PLACES)
+    found = told({"virtuals": {"web": WEB | {"slow_start": {"duration": 5}}}})
+    assert "virtuals/web/slow_start/duration: unknown key; did you mean duration_s?" in found
 
 
 def places(data: Any) -> list[tuple[Any, Any]]:
