@@ -16,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+from clusterd.keys import Keys
 from tests.pages.blocks import ROOT, files, manual
-from tests.store.etcd_server import Member
+from tests.store.etcd_server import Member, etcdctl
 
 ETCD = "http://192.168.1.10:2379"
 NET = f"127.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"  # of this run alone
@@ -83,16 +84,17 @@ class PageCluster:
         """Wait until both routers are ready and have applied the last commit."""
         end_s = time.monotonic() + 30
         while True:
-            told = json.loads(self.run("clusterd status --json || true").partition("\n}\n")[0] + "}")
-            if told["converged"] and [router["ready"] for router in told["routers"]] == [True, True]:
+            lines = etcdctl(self.etcd, "get", "--prefix", "--print-value-only", Keys("main").routers_prefix).split("\n")
+            told = [json.loads(line) for line in lines if line]
+            if [router["ready"] and router["applied"] == router["head"] for router in told] == [True, True]:
                 return
             assert time.monotonic() < end_s, told
             time.sleep(0.2)
 
 
 @contextmanager
-def page_cluster(folder: Path, page: str, begun: bool) -> Iterator[PageCluster]:
-    """Have a cluster for a page, with the files that it shows and the manual's document; `begun`: that is committed."""
+def page_cluster(folder: Path, page: str, live: bool) -> Iterator[PageCluster]:
+    """Have a cluster for a page, with the files that it shows; `live`: routers and real servers, too."""
     here, bin_ = folder / "here", folder / "bin"
     here.mkdir()
     bin_.mkdir()
@@ -102,15 +104,12 @@ def page_cluster(folder: Path, page: str, begun: bool) -> Iterator[PageCluster]:
         cluster = PageCluster(here, stack.enter_context(Member(folder / "etcd")).endpoint)
         for name, text in ({"cluster.yaml": manual()} | files(page)).items():
             (here / name).write_text(cluster.here(text))
-        for number in (1, 2, 3):
+        for number in (1, 2, 3) if live else ():
             server = stack.enter_context(ThreadingHTTPServer((f"{NET}.{number}", 80), _Page))
             Thread(target=server.serve_forever, daemon=True).start()
             stack.callback(server.shutdown)
-        for router in ("r1", "r2"):
+        for router in ("r1", "r2") if live else ():
             stack.enter_context(_router(cluster, router))
-        if begun:
-            cluster.run("clusterd init -f cluster.yaml --yes")
-            cluster.settle()
         yield cluster
 
 
