@@ -107,14 +107,14 @@ def test_every_page_is_named_in_the_index() -> None:
         assert page.stem == "index" or any(fnmatch(page.stem, entry) for entry in entries), page.name
 
 
-@pytest.mark.parametrize("name", ["failures.md", "security.md"])
-def test_every_test_that_a_page_names_is_there(name: str) -> None:
+@every_page
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     named = 0
-    for file, rest in re.findall(r"`(test_\w+\.py)`((?:[:,]? *`test_\w+`)*)", TEXTS[DOCS / name]):
+    for file, rest in re.findall(r"`(test_\w+\.py)`((?:[:,]? *`test_\w+`)*)", TEXTS[page]):
         for test in re.findall(r"`(test_\w+)`", rest):
-            assert any(f"def {test}(" in source for each, source in SOURCES if each == file), f"{name}: {test}"
+            assert any(f"def {test}(" in source for each, source in SOURCES if each == file), f"{page.name}: {test}"
             named += 1
-    assert named > 15
+    assert named > 15 or page.name not in ("failures.md", "security.md")
 
 
 def test_every_failure_says_what_clients_see_what_routers_do_what_to_do_and_who_tries_it() -> None:
