@@ -40,6 +40,30 @@ class House:
     members: tuple[Member, ...]
     folder: Path
     log: Path
+    router: "subprocess.Popen[bytes] | None" = None
+
+    def start_router(self) -> None:
+        environment = {
+            **os.environ,
+            "CLUSTERD_ENDPOINTS": ",".join(member.endpoint for member in self.members),
+            "CLUSTERD_ROUTER": "r1",
+            "CLUSTERD_RUN_DIR": str(self.folder),
+            "CLUSTERD_STATE_DIR": str(self.folder),
+            "CLUSTERD_DATA_PLANE": "dry_run",
+        }
+        command = [sys.executable, "-m", "watchers", "router"]
+        with self.log.open("a") as log:
+            self.router = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+
+    def stop_router(self) -> None:
+        assert self.router is not None
+        self.router.terminate()
+        assert self.router.wait(30) == 0
+
+    def restart_router(self) -> None:
+        """So that it looks at once; while it runs, it looks every half a minute."""
+        self.stop_router()
+        self.start_router()
 
     def data(self, number: int) -> Path:
         return self.folder / f"m{number}" / "data"
@@ -101,23 +125,13 @@ def house(tmp_path: Path) -> Iterator[House]:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m clusterd "$@"\n')
     command.chmod(0o755)
     (tmp_path / "cluster.yaml").write_text(MANUAL)
-    with cluster(tmp_path) as members, (tmp_path / "router.log").open("w") as log:
+    with cluster(tmp_path) as members:
         made = House(members, tmp_path, tmp_path / "router.log")
         made.typed("clusterd init -f cluster.yaml --yes\n")
-        environment = {
-            **os.environ,
-            "CLUSTERD_ENDPOINTS": ",".join(member.endpoint for member in members),
-            "CLUSTERD_ROUTER": "r1",
-            "CLUSTERD_RUN_DIR": str(tmp_path),
-            "CLUSTERD_STATE_DIR": str(tmp_path),
-            "CLUSTERD_DATA_PLANE": "dry_run",
-        }
-        router = [sys.executable, "-m", "watchers", "router"]
-        with subprocess.Popen(router, env=environment, cwd=ROOT, stdout=log, stderr=log) as process:
-            made.follows(1)
-            yield made
-            process.terminate()
-            assert process.wait(20) == 0
+        made.start_router()
+        made.follows(1)
+        yield made
+        made.stop_router()
 
 
 def restored(house: House) -> None:
@@ -164,6 +178,7 @@ def test_a_restored_etcd_is_followed_once_it_is_adopted(house: House) -> None:
 
 def test_what_was_committed_after_the_backup_comes_back(house: House) -> None:
     restored(house)
+    house.restart_router()
     house.told(lambda status: any("etcd holds commit 2" in problem for problem in status["problems"]))
     _, bring_back, adopt = adopting()
     house.typed(bring_back)
@@ -184,6 +199,7 @@ def test_a_wiped_etcd_is_made_anew_from_a_routers_file(house: House) -> None:
         member.launch()
     for member in house.members:
         member.wait()
+    house.restart_router()
     sentence = "etcd holds no configuration any more, commit 2 stays in force"
     assert sentence.replace("2", "4") in RECOVERY
     house.told(lambda status: any(sentence in problem for problem in status["problems"]))
