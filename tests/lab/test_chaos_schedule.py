@@ -63,6 +63,7 @@ def test_a_stopped_web_server_may_hurt_longer_where_a_disruption_comes_before_it
         if fault.name == WEB_STOPPED:
             late = any(fault.at_s - 2.5 < moment_s <= fault.at_s + 5.5 for moment_s in moments)
             assert (fault.hurts_s > 5.5) == late
+            assert fault.hurts_s <= fault.for_s + 1
 
 
 def test_each_step_comes_in_time_and_every_fault_is_over_at_last() -> None:

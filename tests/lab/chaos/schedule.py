@@ -148,6 +148,7 @@ def _prolonged(stopped: Fault, disruptions: Sequence[Fault]) -> Fault:
     for moment_s in sorted(moment_s for each in disruptions for moment_s in (each.at_s, each.over_s)):
         if stopped.at_s - TTL_S <= moment_s <= until_s:
             until_s = max(until_s, moment_s + _CHECKED_ANEW_S)
+    until_s = min(until_s, stopped.over_s + 1)  # then it answers again
     return replace(stopped, hurts_s=round(until_s - stopped.at_s, 1))
 
 
