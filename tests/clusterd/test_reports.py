@@ -23,6 +23,9 @@ FULL = {
     "not_ready": ["not checked"],
     "groups": {"blue": {"role": "active", "token": 9, "since": "2026-01-31T09:00:00.000Z"}},
     "undoes": False,
+    "follows": {"number": 4, "hash": "c0ffee"},
+    "drift": "repaired",
+    "drift_at": "2026-01-31T08:00:00.000Z",
 }
 
 

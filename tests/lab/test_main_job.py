@@ -1,15 +1,11 @@
 """The manual's five-node cluster, run by clusterd: from an edit to packets, and takeovers."""
 
 import json
-import os
-import shutil
-import signal
 import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +15,6 @@ from clusterd.dataplane.neighbours import gratuitous_arp
 from tests.lab import takeover
 from tests.lab.client import ArpWatcher, HolderWatcher, Poller, fetch
 from tests.lab.cluster import DOCUMENT, LabCluster, wait_for
-from tests.lab.guest import ROOT
 from tests.lab.namespaces import call, ip
 from tests.lab.takeover import Takeover
 from tests.lab.topology import CLIENT, ECHO_PORT, GATEWAY, REAL_SERVERS, ROUTERS, VIP, Network, mac
@@ -284,42 +279,6 @@ def test_a_router_that_is_stopped_hands_over(cluster: LabCluster, measure: Measu
     assert kernel(cluster, seen.old) == table(), "stopping must not touch the IPVS table"
     takeover.back(cluster, seen.old)
     assert cluster.active() == seen.new, "a router that comes back does not displace the holder"
-
-
-def another_version(folder: Path) -> Path:
-    """Return a copy of the product that says that it is of another version."""
-    for package in ("clusterd", "renderers", "watchers"):
-        shutil.copytree(ROOT / package, folder / package)
-    (folder / "clusterd" / "__init__.py").write_text('__version__ = "99.9"\n')
-    return folder
-
-
-def test_a_service_that_is_upgraded_goes_on_with_lock_addresses_and_table_and_loses_no_request(
-    cluster: LabCluster, measure: Measure
-) -> None:
-    active, code = cluster.active(), another_version(cluster.network.directory / "upgrade")
-    token, table_before, log = (
-        cluster.status(active)["token"],
-        kernel(cluster, active),
-        cluster.routers[active].output(),
-    )
-
-    def restart() -> None:
-        began_s = time.monotonic()
-        os.kill(cluster.routers[active].popen.pid, signal.SIGHUP)
-        assert cluster.routers[active].popen.wait(10) == 0
-        again = cluster.start_router(active, code=code)
-        wait_for("it goes on with its lease", lambda: "from before the restart" in again.output()[len(log) :])
-        measure("restart of the active router's service, until it goes on", f"{time.monotonic() - began_s:.1f} s")
-        wait_for("all is well", cluster.settled)
-
-    seen = takeover.observed(cluster.network, restart)
-    assert cluster.status(active)["token"] == token, "the lock is the one of before"
-    assert seen.moves[len(ROUTERS) :] == (), "no address came or went"
-    assert kernel(cluster, active) == table_before
-    assert seen.polls.failures == 0
-    assert "clusterd 99.9" in cluster.routers[active].output()[len(log) :]
-    assert "the kernel" not in cluster.routers[active].output()[len(log) :]
 
 
 def test_a_hand_over_back_to_the_router_that_had_the_address_before_loses_no_request_either(
