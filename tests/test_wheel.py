@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,6 @@ def test_what_is_deployed_is_what_was_tested() -> None:
     runtime = locked("requirements-runtime.lock")
     assert runtime
     assert runtime <= locked("requirements.lock")
-    needed = (
-        re.split(r"[ ;<>=!~\[]", text, maxsplit=1)[0]
-        for text in importlib.metadata.requires("clusterd") or ()
-        if "extra ==" not in text
-    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[ ;<>=!~\[]", text, maxsplit=1)[0] for text in project["dependencies"]}
     assert {name.lower().replace("_", "-") for name in needed} <= {each.split("==")[0] for each in runtime}
