@@ -42,7 +42,7 @@ for service in $services; do
 	tell restarted "$service"
 	[ "$before" != "$(process "$service")" ] || echo "$service is the same process"
 done
-stat -c "lease's file: %U %a" /run/clusterd/main.lease
+stat -c "lease's file: %U %a" /run/clusterd/main.dry
 before=$(process router)
 kill -STOP "$before"
 for _ in $(seq 100); do
