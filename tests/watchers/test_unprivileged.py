@@ -30,7 +30,8 @@ from pathlib import Path
 from watchers.prober_link import ProberLink
 async def main():
     prober = ProberLink(print)
-    await prober.watch(())
+    prober.watch((), ())
+    prober.start()
     while prober.pid is None or "prober" not in Path(f"/proc/{prober.pid}/cmdline").read_text().split("\\0")[2]:
         await asyncio.sleep(0.05)
     lines = Path(f"/proc/{prober.pid}/status").read_text().splitlines()
