@@ -42,7 +42,7 @@ class CountedStore:
         try:
             yield
         except (StoreUnavailable, StoreError, Uncertain) as error:
-            self._errors[call][ERRORS[type(error)]] += 1
+            self._errors[call][next(name for kind, name in ERRORS.items() if isinstance(error, kind))] += 1
             raise
 
     async def get(self, key: str) -> Entry | None:

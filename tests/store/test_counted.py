@@ -1,11 +1,13 @@
 """Calls to a store are counted, and how each of them failed; nothing else is different."""
 
 import pytest
+from grpc import StatusCode
 
 from clusterd.errors import StoreError, StoreUnavailable, Uncertain
-from clusterd.store.contract import Put
+from clusterd.store.contract import Entry, Put
 from clusterd.store.counted import CALLS, CountedStore
 from clusterd.store.memory import MemoryStore
+from clusterd.store.translation import Refused
 
 TOO_LARGE = [Put("/k", b"x" * 2 * 2**20)]
 
@@ -52,6 +54,17 @@ async def test_errors_are_counted_by_call_and_kind_and_passed_on() -> None:
             await store.get("/k")
     assert errors(store) == {("transact", "refused"): 1, ("transact", "uncertain"): 1, ("get", "unavailable"): 2}
     assert counts(store) == {"transact": 2, "get": 2}
+
+
+async def test_what_etcd_refuses_is_a_refusal_and_passed_on_as_it_is() -> None:
+    class Refusing(MemoryStore):
+        async def get(self, key: str) -> Entry | None:
+            raise Refused(f"{key}: no such lease", StatusCode.NOT_FOUND)
+
+    store = CountedStore(Refusing())
+    with pytest.raises(Refused, match="no such lease"):
+        await store.get("/k")
+    assert errors(store) == {("get", "refused"): 1}
 
 
 async def test_every_kind_of_error_is_there_before_it_happens() -> None:
