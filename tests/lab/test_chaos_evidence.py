@@ -10,6 +10,7 @@ from tests.lab.chaos.evidence import (
     lost,
     orphaned,
     outside,
+    surprised,
 )
 from tests.lab.client import Answer, ArpLog, Polls, Request
 
@@ -64,6 +65,12 @@ def test_what_grows_is_found() -> None:
         "r1 has 19 threads, 12 at the beginning",
         "r1 takes 190000 kB of memory, 150000 at the beginning",
     )
+
+
+def test_what_should_not_happen_in_a_routers_log_is_found() -> None:
+    line = "ERROR clusterd.router: this should not happen, please report it\n"
+    assert surprised("r1", "INFO clusterd.router: start\n") == ()
+    assert surprised("r1", line * 2) == ("r1 says 2 times: this should not happen",)
 
 
 def test_a_lease_without_a_key_is_found() -> None:

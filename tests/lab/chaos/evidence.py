@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.lab.client import ArpLog, Polls, Request
 
+SURPRISE = "this should not happen"
 LIMIT_S = 1.0  # how long the client waits: what began so long before a window may have ended in it
 _SLACK = 6  # descriptors, threads: what a pool may still take
 _SLACK_KB = 16_000
@@ -92,6 +93,12 @@ def grown(router: str, before: Footprint, after: Footprint) -> tuple[str, ...]:
     if after.resident_kb > before.resident_kb * _GROWTH + _SLACK_KB:
         found.append(f"{router} takes {after.resident_kb} kB of memory, {before.resident_kb} at the beginning")
     return tuple(found)
+
+
+def surprised(router: str, log: str) -> tuple[str, ...]:
+    """Return how often a router's service met what its authors took for impossible."""
+    times = log.count(SURPRISE)
+    return (f"{router} says {times} times: {SURPRISE}",) if times else ()
 
 
 def orphaned(keys_of: Mapping[str, int]) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ class Run:
         self.findings += self._kernels()
         for router, was in before.items():
             self.findings += evidence.grown(router, was, footprint(router))
+            self.findings += evidence.surprised(router, self.cluster.routers[router].output())
         self.findings += self._leases()
         return self.findings
 
