@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,13 @@ def cluster(network: Network) -> LabCluster:
     return made
 
 
+@pytest.fixture(autouse=True)
+def _logs(cluster: LabCluster) -> Iterator[None]:
+    """Show what the routers logged during a test that fails."""
+    with cluster.logs_shown():
+        yield
+
+
 def another_version(folder: Path) -> Path:
     """Return a copy of the product that says that it is of another version."""
     for package in ("clusterd", "renderers", "watchers"):
@@ -46,7 +53,7 @@ def test_a_service_that_is_upgraded_goes_on_with_lock_addresses_and_table_and_lo
         os.kill(cluster.routers[active].popen.pid, signal.SIGHUP)
         assert cluster.routers[active].popen.wait(20) == 0
         again = cluster.start_router(active, code=code)
-        wait_for("it goes on with its lease", lambda: "from before the restart" in again.output()[len(log) :])
+        wait_for("it goes on with its lease", lambda: "from before the restart" in again.output()[len(log) :], LEASE_S)
         measure("restart of the active router's service, until it goes on", f"{time.monotonic() - began_s:.1f} s")
         wait_for("all is well", cluster.settled)
 
