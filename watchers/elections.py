@@ -36,7 +36,6 @@ from watchers.tasks import Tasks
 log = logging.getLogger("clusterd.router")
 
 TICK_S = 0.1
-FIRST_READ_S = 1.5  # how long a lease from before a restart is asked for before the kernel is touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +157,12 @@ class Elections:
     async def _inherit(self) -> int:
         """Return the lease that this router had before it was restarted, if it still lives; else 0.
 
-        Whoever restarts quickly enough goes on as if nothing had happened: the locks are still its own.
+        Whoever restarts quickly enough goes on as if nothing had happened: the locks are still its own. It is asked for
+        half as long as a lease lasts: after that the kernel must be looked after in any case.
         """
         try:
             lease_id, *tokens = map(int, self._lease_file.read_text().split())
-            async with asyncio.timeout(FIRST_READ_S):
+            async with asyncio.timeout(self._beat.deadtime_s / 2):
                 lease = await self._store.refresh(lease_id)
                 locks = await feeds.read_locks(self._store, self._keys)
         except (OSError, ValueError, TimeoutError, ClusterdError):

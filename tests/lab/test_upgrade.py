@@ -16,7 +16,7 @@ from tests.lab.topology import ROUTERS, Network
 
 pytestmark = pytest.mark.lab
 
-LEASE_S = 60  # an emulated machine needs seconds to start a service
+LEASE_S = 30  # an emulated machine needs seconds to start a service
 
 
 @pytest.fixture(scope="module")
