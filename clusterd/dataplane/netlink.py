@@ -13,7 +13,7 @@ from typing import Any
 from clusterd.errors import ApplyError
 
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
-_ERROR, _DONE = 2, 3
+_NOOP, _ERROR, _DONE = 1, 2, 3
 _SOL_NETLINK, _CAP_ACK = 270, 10
 # The kernel answers all messages of a send before we can read, and drops what does not fit: the receive buffer's
 # 212,992 bytes (net.core.rmem_default) hold 277 refusals of 768 bytes.
@@ -132,9 +132,8 @@ class Netlink:
         refused: dict[int, int] = {}
         for position in range(0, len(bodies), _SEND_MESSAGES):
             first_sequence = self._sequence + 1
-            *others, last = bodies[position : position + _SEND_MESSAGES]
-            together = [self._message(kind, body, flags) for body in others]
-            self._socket.send(b"".join((*together, self._message(kind, last, ACK | flags))))
+            together = [self._message(kind, body, flags) for body in bodies[position : position + _SEND_MESSAGES]]
+            self._socket.send(b"".join((*together, self._message(_NOOP, b"", ACK))))
             for sequence, code in self._answers(first_sequence):
                 if code:
                     refused[position + sequence - first_sequence] = code
@@ -143,7 +142,9 @@ class Netlink:
     def _answers(self, first_sequence: int) -> Iterator[tuple[int, int]]:
         """Yield sequence and errno of what was refused of a send, and at the end of its last message.
 
-        That one is acknowledged, and the kernel works in order: what it has not refused by then is done.
+        That one does nothing and is acknowledged, and the kernel works in order: what it has not refused by then is
+        done. Nobody waits for the answer to one of those that do something: there is none where it ends with EINTR
+        (af_netlink.c, netlink_rcv_skb), as the end of a daemon does that never ran (kthread_stop).
         """
         done = False
         while not done:
