@@ -8,6 +8,7 @@ Elsewhere it is a guest, see guest.py. By hand, from the top of the checkout:
 """
 
 import argparse
+import compileall
 import os
 import shutil
 import signal
@@ -49,6 +50,12 @@ def run(command: Sequence[str], *, limit_s: float, on_line: Callable[[str], None
     125 stands for a machine that died or took more than `limit_s` seconds of wall time.
     Raises MachineError when there is no such kernel here.
     """
+    for package in (
+        "clusterd",
+        "renderers",
+        "watchers",
+    ):  # else an emulated processor does it at each start
+        compileall.compile_dir(guest.ROOT / package, quiet=2)
     if kernel_has_ipvs():
         return _run_in_namespaces(command, limit_s, on_line)
     return guest.boot(command, limit_s=limit_s, on_line=on_line, mode=mode)
