@@ -81,12 +81,13 @@ class PageCluster:
         return done.stdout + done.stderr
 
     def settle(self) -> None:
-        """Wait until both routers are ready and have applied the last commit."""
+        """Wait until both routers are ready and have applied the last commit, and one of them is active."""
         end_s = time.monotonic() + 30
         while True:
             lines = etcdctl(self.etcd, "get", "--prefix", "--print-value-only", Keys("main").routers_prefix).split("\n")
             told = [json.loads(line) for line in lines if line]
-            if [router["ready"] and router["applied"] == router["head"] for router in told] == [True, True]:
+            applied = [router["ready"] and router["applied"] == router["head"] for router in told]
+            if applied == [True, True] and "active" in [router["role"] for router in told]:
                 return
             assert time.monotonic() < end_s, told
             time.sleep(0.2)

@@ -97,7 +97,7 @@ async def test_a_router_that_follows_nothing_or_whose_examiner_fails_says_nothin
             await asked(store, examine.__name__, lease.lease_id)
             await asyncio.sleep(0.05)
     assert [entry.key for entry in (await store.snapshot(KEYS.doctor_prefix)).entries if "/r1" in entry.key] == []
-    assert "nobody examined" in caplog.text
+    assert "the examiner had no answer" in caplog.text
     assert "no processes left" in caplog.text
 
 
