@@ -64,7 +64,7 @@ class Agent:
     async def run(self, linger_s: float) -> None:
         """Publish until stopped; then wish for no connections for so long, and take the key away."""
         tasks = Tasks()
-        tasks.supervise("the lease", lambda: feeds.lease(self._store, 0, lambda: (LEASE_S, REFRESH_S), self._leased))
+        tasks.supervise("the lease", lambda: feeds.lease(self._store, lambda: (LEASE_S, REFRESH_S), self._leased))
         tasks.supervise("publishing", self._publisher.run)
         try:
             while not self._stopping.is_set():

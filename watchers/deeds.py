@@ -13,6 +13,7 @@ from clusterd.election import (
     AskPeers,
     Claim,
     GiveAway,
+    Move,
     Revoke,
     SayAlive,
     State,
@@ -63,6 +64,8 @@ class Deeds:
                     self._takeovers.claims(group, Claiming.of(state, self._revoked.get(group, 0)))
                     for event in await self._lock(group).claim(lease_id):
                         self._put(group, event)
+                case Move():
+                    self._put(group, await self._lock(group).move(action))
                 case GiveAway(token):
                     await self._lock(group).give_away(token, self._why(state, order))
                 case Revoke(token, lease_id):

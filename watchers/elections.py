@@ -13,20 +13,20 @@ from pathlib import Path
 
 from clusterd import election
 from clusterd.clock import boottime_s
-from clusterd.election import Configured, Fast, LockSeen, Member, State
+from clusterd.election import NEVER, Configured, Fast, LockSeen, Member, State
 from clusterd.errors import ClusterdError
 from clusterd.groups import groups, priority
 from clusterd.history import utc
 from clusterd.keys import Keys
 from clusterd.model import DEFAULT_GROUP, Cluster
 from clusterd.reports import ALL, Switchover, switchover
-from clusterd.store.contract import Store
+from clusterd.store.contract import Lease, Store
 from watchers import feeds
 from watchers.deeds import Deeds
 from watchers.events import Events
 from watchers.feeds import Locks
 from watchers.holding import Taken
-from watchers.last_good import write_atomically
+from watchers.lease_file import LeaseFile
 from watchers.logs import tagged
 from watchers.margin import Margin
 from watchers.peers import Peers
@@ -86,8 +86,7 @@ class Elections:
         self._locks: Locks | None = None
         self._orders: Mapping[str, Switchover] = {}
         self._paused = False
-        self._lease_file = Path()
-        self._writing = asyncio.Lock()
+        self._file = LeaseFile(Path(), self._in_doubt)
         self._beat = Cluster().settings.heartbeat
         self._peers = Peers(me, lambda group, event: put(About(group, event)))
         self.takeovers, self.margin = Takeovers(me, store, keys, events), Margin()
@@ -128,7 +127,7 @@ class Elections:
 
     async def begin(self, lease_file: Path) -> None:
         """Go on with the lease of before a restart, or begin without; then keep it and watch the locks for ever."""
-        self._lease_file = lease_file
+        self._file = LeaseFile(lease_file, self._in_doubt)
         inherited = await self._inherit()
         store, keys, put = self._store, self._keys, self._put
 
@@ -138,7 +137,7 @@ class Elections:
         def paused(values: Mapping[str, bytes]) -> None:
             put(Pauses(frozenset(values)))
 
-        self._tasks.supervise("lease", lambda: feeds.lease(store, inherited, self._refreshing, put))
+        self._tasks.supervise("lease", lambda: feeds.lease(store, self._timing, put, inherited, self._leases))
         self._tasks.supervise("locks", lambda: feeds.locks(store, keys, put))
         self._tasks.supervise("switchovers", lambda: feeds.values(store, keys.switchover_prefix, ordered))
         self._tasks.supervise("pauses", lambda: feeds.values(store, keys.pause_prefix, paused))
@@ -151,29 +150,34 @@ class Elections:
     async def hand_over(self) -> None:
         """Give the locks away, once the addresses are gone, and take our own keys along."""
         tokens = {group: state.token for group, state in self._states.items() if state.token}
-        await self._forget_lease()  # before: who is started again while this is on its way must not act
+        await self._file.forget()  # before: who is started again while this is on its way must not act
         await self._deeds.hand_over(tokens, self.own.lease_id)
 
-    async def _inherit(self) -> int:
-        """Return the lease that this router had before it was restarted, if it still lives; else 0.
+    async def _inherit(self) -> Lease | None:
+        """Return the lease that this router had before it was restarted, if it still lives.
 
         Whoever restarts quickly enough goes on as if nothing had happened: the locks are still its own. It is asked for
         half as long as a lease lasts: after that the kernel must be looked after in any case.
         """
         try:
-            lease_id, *tokens = map(int, self._lease_file.read_text().split())
+            lease_id, tokens = self._file.read()
             async with asyncio.timeout(self._beat.deadtime_s / 2):
                 lease = await self._store.refresh(lease_id)
                 locks = await feeds.read_locks(self._store, self._keys)
-        except (OSError, ValueError, TimeoutError, ClusterdError):
-            return 0
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TimeoutError, ClusterdError) as error:
+            why = str(error) or type(error).__name__
+            log.warning("the lease from before the restart is left: %s", why, extra=tagged("lease left"))
+            return None
         if lease.ttl_s <= 0:
-            return 0
-        self._states = {group: replace(state, acted=frozenset(tokens)) for group, state in self._states.items()}
+            log.info("lease %x from before the restart has ended", lease_id, extra=tagged("lease left"))
+            return None
+        self._states = {group: replace(state, acted=tokens) for group, state in self._states.items()}
         log.info("going on with lease %x from before the restart", lease_id, extra=tagged("lease kept"))
         self.take(election.LeaseSeen(lease_id, lease.ttl_s, lease.sent_s, granted=True))
         self.take(locks)
-        return lease_id
+        return lease
 
     # --- events and actions ---------------------------------------------------------------------------------------
 
@@ -207,6 +211,7 @@ class Elections:
             election.start(self._me, own.ttl_s, boottime_s()),
             lease_id=own.lease_id,
             lease_until_s=own.lease_until_s,
+            next_lease=replace(own.next_lease, asked_s=NEVER),
             ready=own.ready,
             ready_since_s=own.ready_since_s,
             paused=own.paused,
@@ -254,8 +259,8 @@ class Elections:
         before = self._states[group]
         after, actions = election.step(before, event, boottime_s())
         self._states[group] = after
-        kept = (after.acting, after.lease_id, _gives(after))
-        if kept != (before.acting, before.lease_id, _gives(before)):
+        kept = (after.acting, after.lease_id, _in_doubt(after))
+        if kept != (before.acting, before.lease_id, _in_doubt(before)):
             self._remember_lease()
         for action in actions:
             self._tasks.spawn(self._do(group, action, after))
@@ -268,45 +273,25 @@ class Elections:
             del self._states[group]
 
     async def _do(self, group: str, action: election.Action, state: State) -> None:
-        if isinstance(action, election.GiveAway):
-            await self._forget_lease()
+        if isinstance(action, election.GiveAway | election.Move):
+            await self._file.forget()
         await self._deeds.do(group, action, state, self._orders.get(group))
 
     def _remember_lease(self) -> None:
-        """Keep the lease for whoever is started next, but never while a lock is given away under it.
-
-        Its deletion may be on its way when the next one goes on with the lease, and would take the lock from under it.
-        So the file is gone before anything is sent.
-        """
-        if any(map(_gives, self._states.values())):
-            self._lease_file.unlink(missing_ok=True)
+        if self._in_doubt():
+            self._file.drop()
         else:
             tokens = [state.token for state in self._states.values() if state.acting]
-            self._tasks.spawn(self._write_lease([self.own.lease_id, *tokens]))
+            self._tasks.spawn(self._file.keep(self.own.lease_id, tokens))
 
-    async def _forget_lease(self) -> None:
-        """Remove the file, also one that is being written at this moment."""
-        async with self._writing:
-            self._lease_file.unlink(missing_ok=True)
+    def _in_doubt(self) -> bool:
+        """Return whether nobody is to go on with the lease."""
+        return self.own.stopping or any(map(_in_doubt, self._states.values()))
 
-    async def _write_lease(self, numbers: list[int]) -> None:
-        """Write the lease, and the tokens for which we act: who goes on with other ones may have promised something."""
-        async with self._writing:
-            try:
-                if not self._forgets:
-                    text = " ".join(map(str, numbers)) + "\n"
-                    await asyncio.to_thread(write_atomically, self._lease_file, text, 0o600)
-            except OSError as error:
-                log.warning("%s: %s", self._lease_file, error, extra=tagged("file", file=self._lease_file))
-            if self._forgets:
-                self._lease_file.unlink(missing_ok=True)
+    def _leases(self) -> set[int]:
+        return {state.lease_id for state in self._states.values()}
 
-    @property
-    def _forgets(self) -> bool:
-        """Whether nobody is to go on with the lease."""
-        return self.own.stopping or any(map(_gives, self._states.values()))
-
-    def _refreshing(self) -> tuple[int, float]:
+    def _timing(self) -> tuple[int, float]:
         beat = self._beat
         return beat.deadtime_s, min(beat.keepalive_s, beat.deadtime_s / 3)
 
@@ -322,9 +307,10 @@ def _configured(cluster: Cluster, group: str) -> Configured:
     )
 
 
-def _gives(state: State) -> bool:
-    """Return whether a lock is ours only until it is given away."""
-    return state.token != 0 and state.token == state.hand_over.given_up
+def _in_doubt(state: State) -> bool:
+    """Return whether a lock is ours only until it is given away, or moves to another lease."""
+    given_up = state.token != 0 and state.token == state.hand_over.given_up
+    return given_up or state.next_lease.lease_id != 0
 
 
 def _with(known: Locks, news: Locks) -> Locks:

@@ -6,7 +6,7 @@ A watch only wakes: the truth is a linearizable read, which is made at the begin
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from clusterd.configuration import Committed
 from clusterd.election import LeaseSeen, LockSeen, StoreReplaced
 from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
-from clusterd.store.contract import Batch, Deleted, Snapshot, Store
+from clusterd.store.contract import Batch, Deleted, Lease, Snapshot, Store
 from watchers.lock import former, lock_seen
 from watchers.logs import tagged
 
@@ -47,26 +47,41 @@ class Trouble:
 
 
 async def lease(
-    store: Store, first: int, timing: Callable[[], tuple[int, float]], put: Callable[[LeaseSeen], None]
+    store: Store,
+    timing: Callable[[], tuple[int, float]],
+    put: Callable[[LeaseSeen], None],
+    first: Lease | None = None,
+    in_use: Callable[[], Collection[int]] = tuple,
 ) -> None:
-    """Keep a lease: refresh it, and make a new one when it has ended. `first` is one to go on with, or 0.
+    """Keep a lease: refresh it, and make a new one when it has ended. `first` is one to go on with.
 
-    `timing` gives the wanted seconds of the lease and those between refreshes, as they are configured now.
+    `timing` gives the wanted seconds of the lease and those between refreshes, as they are configured now. A lease
+    cannot be changed: where one is to last longer or shorter, another one follows it, and both are kept until the
+    first is not `in_use` any more.
     """
-    lease_id, trouble = first, Trouble("the lease")
+    asked = {first.lease_id: round(first.ttl_s)} if first else {}  # seconds, by lease
+    trouble = Trouble("the lease")
     while True:
         ttl_s, every_s = timing()
         try:
-            answer = await (store.refresh(lease_id) if lease_id else store.grant(ttl_s))
-            put(LeaseSeen(answer.lease_id, answer.ttl_s, answer.sent_s, granted=not lease_id))
-            lease_id = answer.lease_id if answer.ttl_s > 0 else 0
+            oldest = next(iter(asked), 0)
+            if len(asked) > 1 and oldest not in in_use():
+                del asked[oldest]
+            for lease_id in reversed(tuple(asked)):  # one that follows first: it limits what is claimed under the other
+                answer = await store.refresh(lease_id)
+                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s))
+                if answer.ttl_s <= 0:
+                    del asked[lease_id]
+            if not asked or (len(asked) == 1 and ttl_s not in asked.values()):
+                answer = await store.grant(ttl_s)
+                put(LeaseSeen(answer.lease_id, answer.ttl_s, answer.sent_s, granted=True, follows=bool(asked)))
+                asked[answer.lease_id] = ttl_s
             trouble.ends()
         except ClusterdError as error:
             trouble.begins(error)
             await asyncio.sleep(RETRY_S)
             continue
-        if lease_id:  # one made for a shorter time than is configured now needs its refreshes sooner
-            await asyncio.sleep(min(every_s, answer.ttl_s / 3))
+        await asyncio.sleep(min(every_s, *(seconds / 3 for seconds in asked.values())))
 
 
 async def ended(store: Store, lease_id: int) -> None:

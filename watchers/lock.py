@@ -8,10 +8,10 @@ import json
 import logging
 from dataclasses import dataclass
 
-from clusterd.election import ClaimFailed, LockSeen
+from clusterd.election import ClaimFailed, LockSeen, Move
 from clusterd.errors import ClusterdError
 from clusterd.reports import encoded
-from clusterd.store.contract import Created, Delete, Entry, Put, Store
+from clusterd.store.contract import Created, Delete, Entry, Modified, Put, Store
 from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
@@ -61,6 +61,16 @@ class Lock:
         except ClusterdError as error:
             log.warning("claiming the lock: %s", error, extra=tagged("claim failed", key=self.key))
             return (ClaimFailed(),)
+
+    async def move(self, wish: Move) -> LockSeen:
+        """Put it under another lease, if nobody touched it meanwhile; return how it is. Raises the store's errors."""
+        entry = await self.store.get(self.key)
+        if entry and (entry.create_revision, entry.lease_id) == (wish.token, wish.lease_id):
+            put = Put(self.key, self.me.encode(), wish.to_lease_id)
+            outcome = await self.store.transact([Modified(self.key, entry.mod_revision)], [put])
+            if outcome.succeeded:
+                return LockSeen(outcome.revision, self.me, wish.token, wish.to_lease_id)
+        return await self._read()
 
     async def give_away(self, token: int, why: str) -> None:
         """Delete it, if it still is the one of this token. Raises the store's errors."""

@@ -44,7 +44,7 @@ class UndoingService:
     async def run(self, over: asyncio.Event) -> None:
         """Work until it is over; then the key goes, and the lease with it."""
         tasks = Tasks()
-        tasks.supervise("the lease", lambda: feeds.lease(self._store, 0, lambda: (LEASE_S, REFRESH_S), self._leased))
+        tasks.supervise("the lease", lambda: feeds.lease(self._store, lambda: (LEASE_S, REFRESH_S), self._leased))
         tasks.supervise("publishing", self._publisher.run)
         tasks.supervise("pending commits", self._undoer.watch)
         tasks.supervise("the right to undo", self._undoer.learn)

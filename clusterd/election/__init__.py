@@ -20,6 +20,7 @@ values      state, events, actions
 machine     step: the lease, the lock, when we act
 claiming    who claims, and when
 promises    not to claim while etcd does not answer somebody
+following   a lock moves to another lease, where one is to last longer or shorter
 hand_over   switchover and preemption: the holder stands down, clears its kernel, gives the lock away
 fast        signs of life, and what follows from their end
 """
@@ -27,6 +28,7 @@ fast        signs of life, and what follows from their end
 from clusterd.election.machine import active_until, start, step
 from clusterd.election.promises import promise_s
 from clusterd.election.values import (
+    NEVER,
     Action,
     Alive,
     Answer,
@@ -43,6 +45,8 @@ from clusterd.election.values import (
     LeaseSeen,
     LockSeen,
     Member,
+    Move,
+    NextLease,
     Paused,
     Policy,
     Promised,
@@ -57,6 +61,7 @@ from clusterd.election.values import (
 )
 
 __all__ = [
+    "NEVER",
     "Action",
     "Alive",
     "Answer",
@@ -73,6 +78,8 @@ __all__ = [
     "LeaseSeen",
     "LockSeen",
     "Member",
+    "Move",
+    "NextLease",
     "Paused",
     "Policy",
     "Promised",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from clusterd.election.claiming import RANK_DELAY_S, claim, rank
 from clusterd.election.fast import beat, hear
+from clusterd.election.following import ended, followed, move, without_lock
 from clusterd.election.hand_over import give, given_up, obey, preempt
 from clusterd.election.promises import ask, promise, promise_s
 from clusterd.election.values import (
@@ -17,6 +18,7 @@ from clusterd.election.values import (
     Event,
     LeaseSeen,
     LockSeen,
+    NextLease,
     Paused,
     Promised,
     Ready,
@@ -57,12 +59,12 @@ def step(state: State, event: Event, now_s: float) -> Step:
     Whoever's time is over has to claim again. A promise is kept even when a claim of long ago turns out to have won.
     """
     state, actions = _take(state, event, now_s)
-    state = obey(state)
+    state = without_lock(obey(state))
     acting = _claim_until(state) > now_s >= state.promised_until_s and _unbound(state, now_s)
     if acting != state.acting or (not acting and state.peers_until_s > NEVER):
         state = _acting(state, acting)
     if isinstance(event, Tick):
-        for follow in (ask, give, _preempt, beat):
+        for follow in (ask, move, give, _preempt, beat):
             state, more = follow(state, now_s)
             actions += more
     state, claimed = claim(state, now_s)
@@ -137,15 +139,22 @@ def _told(state: State, event: Configured | Ready | Paused | Switchover | Stop, 
 
 
 def _lease(state: State, event: LeaseSeen) -> State:
+    until_s, after = event.sent_s + event.ttl_s - MARGIN_S, state.next_lease
+    if event.follows and state.lease_id:
+        return replace(state, next_lease=NextLease(event.lease_id, until_s))
     if event.granted:
         token = state.token if event.lease_id == state.lease_id else 0  # the lock goes with its lease
-        until_s = event.sent_s + event.ttl_s - MARGIN_S
-        return replace(state, lease_id=event.lease_id, lease_until_s=until_s, token=token)
+        return replace(state, lease_id=event.lease_id, lease_until_s=until_s, next_lease=NextLease(), token=token)
+    if event.lease_id == after.lease_id != 0:
+        longer = replace(after, until_s=max(after.until_s, until_s))
+        return ended(state) if event.ttl_s <= 0 else replace(state, next_lease=longer)
     if event.lease_id != state.lease_id:
         return state
     if event.ttl_s <= 0:
-        return replace(state, lease_id=0, lease_until_s=NEVER, token=0, claiming=False)
-    return replace(state, lease_until_s=max(state.lease_until_s, event.sent_s + event.ttl_s - MARGIN_S))
+        return followed(replace(state, token=0, claiming=False))
+    if after.lease_id:
+        until_s = min(until_s, after.until_s)
+    return replace(state, lease_until_s=max(state.lease_until_s, until_s))
 
 
 def _lock(state: State, event: LockSeen, now_s: float) -> State:
@@ -157,6 +166,8 @@ def _lock(state: State, event: LockSeen, now_s: float) -> State:
         return replace(
             state, seen_revision=event.revision, holder="", token=0, free_since_s=free_since_s, former=former
         )
+    if event.holder == state.me and event.lease_id == state.next_lease.lease_id != 0:
+        state = followed(state)
     ours = event.holder == state.me and event.lease_id == state.lease_id != 0
     return replace(
         state,

@@ -43,6 +43,15 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class NextLease:
+    """The lease that the lock is to move to; 0: none."""
+
+    lease_id: int = 0
+    until_s: float = NEVER  # it surely lives so long
+    asked_s: float = NEVER  # when the move was asked for last: from then on the lock may be there
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """Signs of life: whose we heard, or from when on we may count its silence, and when we gave ours."""
 
@@ -69,6 +78,7 @@ class State:
     stopping: bool = False
     lease_id: int = 0
     lease_until_s: float = NEVER
+    next_lease: NextLease = NextLease()
     token: int = 0  # create revision of the lock while it is ours
     holder: str | None = None
     last_holder: str = ""  # that we saw ourselves
@@ -119,12 +129,16 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class LeaseSeen:
-    """etcd answered about our lease: a grant, or a refresh. `ttl_s` 0 says that it has ended."""
+    """etcd answered about our lease: a grant, or a refresh. `ttl_s` 0 says that it has ended.
+
+    One that was granted while ours lives `follows` it: the lock is to move there.
+    """
 
     lease_id: int
     ttl_s: float
     sent_s: float
     granted: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +241,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Put the lock of this token under another lease, if it still is under the first one."""
+
+    token: int
+    lease_id: int
+    to_lease_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class GiveAway:
     """Delete the lock, if it still is the one of this token."""
 
@@ -272,6 +295,6 @@ class Answer:
     agreed: bool
 
 
-Action = Claim | GiveAway | AskHandOver | Revoke | SayAlive | AskPeers | Answer
+Action = Claim | Move | GiveAway | AskHandOver | Revoke | SayAlive | AskPeers | Answer
 Actions = tuple[Action, ...]
 Step = tuple[State, Actions]

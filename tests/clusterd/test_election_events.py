@@ -16,6 +16,7 @@ from clusterd.election import (
     LeaseSeen,
     LockSeen,
     Member,
+    Move,
     Promised,
     Ready,
     State,
@@ -38,7 +39,7 @@ LEASES = st.integers(0, 3)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Configured, MEMBERS, st.sampled_from(("failsafe", "release", "hold")), st.sampled_from((2.0, 3.0, 30.0))),
     st.builds(Ready, st.booleans()),
-    st.builds(LeaseSeen, LEASES, st.sampled_from((0.0, 2.0, 3.0)), SECONDS, st.booleans()),
+    st.builds(LeaseSeen, LEASES, st.sampled_from((0.0, 2.0, 3.0)), SECONDS, st.booleans(), st.booleans()),
     st.builds(LockSeen, st.integers(1, 9), st.sampled_from(("", *NAMES)), st.integers(0, 9), LEASES),
     st.builds(ClaimFailed),
     st.builds(StoreReplaced),
@@ -73,6 +74,11 @@ def test_every_event_is_accepted_in_every_state_and_no_rule_is_broken(history: l
                     assert lease_id == state.lease_id
                     assert now_s < state.lease_until_s
                     assert now_s >= max(bound_s, promise_s(2.0))
+                    assert not state.stopping
+                case Move(token, lease_id, to_lease_id):
+                    assert (token, lease_id) == (state.token, state.lease_id)
+                    assert to_lease_id == state.next_lease.lease_id
+                    assert state.lease_until_s <= state.next_lease.until_s
                     assert not state.stopping
                 case AskPeers(peers, for_s):
                     assert state.acting

@@ -69,6 +69,11 @@ def test_in_fast_mode_backups_that_stand_still_take_nothing_from_a_living_holder
         stories.slow_backups(seed)
 
 
+def test_leases_last_as_configured_soon_and_no_lock_is_lost_for_it() -> None:
+    for seed in range(SEEDS // 50):
+        stories.another_ttl(seed)
+
+
 def test_a_better_router_gets_its_group_back_in_order() -> None:
     for seed in range(SEEDS // 50):
         stories.preemption(seed)
@@ -155,6 +160,21 @@ def takes_a_refusal_for_consent(replied: Callable[..., Promised | None]) -> Call
     return lambda self, reply: replied(self, replace(reply, agreed=True))
 
 
+def moves_whatever_was_claimed(move: Callable[[State, float], Step]) -> Callable[[State, float], Step]:
+    def broken(state: State, now_s: float) -> Step:
+        moved, actions = move(replace(state, lease_until_s=-math.inf), now_s)
+        return replace(moved, lease_until_s=state.lease_until_s), actions
+
+    return broken
+
+
+def claims_as_ever_while_a_lease_follows(state: State, event: Event, now_s: float) -> tuple[State, Event]:
+    if isinstance(event, LeaseSeen) and event.lease_id == state.lease_id and event.ttl_s > 0:
+        until_s = event.sent_s + event.ttl_s - machine.MARGIN_S
+        return replace(state, lease_until_s=max(state.lease_until_s, until_s)), event
+    return state, event
+
+
 def gives_the_lock_away_first(stop: Callable[..., None]) -> Callable[..., None]:
     def broken(self: router.Router) -> None:
         self._hand_over()
@@ -171,6 +191,7 @@ def rounds_up(until_s: float, now_s: float) -> int:
     return math.ceil(min(max(until_s - now_s, 0.0), 3600))
 
 
+COMMITS = (scenario.commit_ttl, scenario.cut_from_etcd, scenario.pause)
 ORDERS = (scenario.order_a_switchover, scenario.pause)
 CUTS_AND_PAUSES = (scenario.cut_from_etcd, scenario.pause)
 CUTS_AND_RESTARTS = (scenario.cut_from_etcd, scenario.kill)
@@ -195,10 +216,11 @@ MUTATIONS: dict[str, tuple[Patch, tuple[scenario.Fault, ...]]] = {
     "the lock goes before the addresses": (changed("stop", gives_the_lock_away_first, router.Router), ()),
     "whoever hands over may act again": (on_event(acts_again), ORDERS),
     "a restart goes on with a lock that is being given away": (
-        lambda patch: patch.setattr(Part, "gives", False),
+        lambda patch: patch.setattr(Part, "in_doubt", False),
         (scenario.stop, scenario.kill, scenario.order_a_switchover),
     ),
     "the lock is given away before the kernel is clear": (changed("give", needs_no_clear_kernel), ORDERS),
+    "a lock moves whatever was claimed": (changed("move", moves_whatever_was_claimed), COMMITS),
     "nobody claims again after a refusal": (on_event(never_claims_again), ()),
 }
 
@@ -232,6 +254,14 @@ SPECIAL: dict[str, tuple[Patch, Callable[[int], object]]] = {
     "a silent holder is waited for": (
         lambda patch: patch.setattr(fast, "_may_revoke", lambda state, now_s: False),
         stories.sudden_death,
+    ),
+    "claims go on as ever when a shorter lease follows": (
+        on_event(claims_as_ever_while_a_lease_follows),
+        stories.another_ttl,
+    ),
+    "locks stay under their first lease": (
+        changed("move", lambda _: lambda state, now_s: (state, ())),
+        stories.another_ttl,
     ),
     "nobody asks for the lock": (
         changed("preempt", lambda _: lambda state, rank, now_s: (state, ())),

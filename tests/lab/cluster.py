@@ -100,10 +100,10 @@ class LabCluster:
             "CLUSTERD_RUN_DIR": str(own / "run"),
         }
 
-    def start_router(self, router: str, *program: str) -> Process:
-        """Start the router service, or another program that does its work."""
+    def start_router(self, router: str, *program: str, code: Path = ROOT) -> Process:
+        """Start the router service, or another program that does its work, of this checkout or of other `code`."""
         command = (*self._as_user(router), sys.executable, "-m", *(program or ("watchers", "router")))
-        process = self.network.spawn(router, *command, name=router, env=self.environment(router), cwd=ROOT)
+        process = self.network.spawn(router, *command, name=router, env=self.environment(router), cwd=code)
         self.routers[router] = process
         return process
 

@@ -19,12 +19,13 @@ from clusterd.store.memory import MemoryStore
 from watchers.elections import About, Elections, Event
 from watchers.events import Events
 from watchers.holding import Taken
+from watchers.lock import Lock
 
 KEYS = Keys("test")
 SECRET = b"common key"
 DOCUMENT = """\
 cluster:
-  heartbeat: {{keepalive_s: 0.2, deadtime_s: 2, port: {port}{fast}}}
+  heartbeat: {{keepalive_s: 0.2, deadtime_s: {deadtime_s}, port: {port}{fast}}}
   groups: {groups}
 {more}
 routers:
@@ -67,6 +68,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.elections.end()
+        await asyncio.sleep(0.01)  # the loop closes its sockets in its next round
 
     async def stop(self) -> None:
         """Hand over and end."""
@@ -101,8 +103,9 @@ class Pair:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
 
-    def cluster(self, groups: str = "{}", more: str = "", fast: str = "") -> Cluster:
-        return document.parse(DOCUMENT.format(port=self.port, groups=groups, more=more, fast=fast))
+    def cluster(self, groups: str = "{}", more: str = "", fast: str = "", deadtime_s: str = "2") -> Cluster:
+        text = DOCUMENT.format(port=self.port, groups=groups, more=more, fast=fast, deadtime_s=deadtime_s)
+        return document.parse(text)
 
     async def start(self, **settings: str) -> Cluster:
         """Start both, r1 first, so that it is active."""
@@ -181,13 +184,73 @@ async def test_the_lease_on_disk_is_gone_before_a_lock_is_given_away_and_back_af
     monkeypatch.setattr(pair.store, "transact", transact)
     await pair.start()
     await until(file.exists)
-    pair.r1.elections._tasks.spawn(pair.r1.elections._write_lease([1]))  # one that is under way when the order comes
+    pair.r1.elections._tasks.spawn(pair.r1.elections._file.keep(1, []))  # one that is under way when the order comes
     await asyncio.sleep(0)
     pair.r1.elections.take(About("default", election.Switchover("r2", pair.r1.elections.own.token)))
     await until(lambda: not pair.r1.elections.own.token)
     assert gone == [True]
     await until(file.exists)
     assert int(file.read_text().split()[0]) == pair.r1.elections.own.lease_id
+
+
+@pytest.mark.parametrize("other_s", [4, 12])
+async def test_another_deadtime_is_in_force_soon_and_the_holder_keeps_its_lock(
+    pair: Pair, other_s: int, tmp_path: Path
+) -> None:
+    began = await pair.start(deadtime_s="6")
+    token = pair.r1.elections.own.token
+    other = pair.cluster(deadtime_s=str(other_s))
+    for node in (pair.r1, pair.r2):
+        await node.elections.configure(other, SECRET)
+
+    async def lasts() -> set[float]:
+        leases = {node.elections.own.lease_id for node in (pair.r1, pair.r2)}
+        return {await pair.store.time_left_s(lease) for lease in leases}
+
+    def moved() -> bool:
+        assert pair.r1.elections.active == {"default"}
+        return pair.r1.elections.own.lease_id != lease and not pair.r1.elections.own.next_lease.lease_id
+
+    lease = pair.r1.elections.own.lease_id
+    await until(moved)
+    assert began.settings.heartbeat.deadtime_s not in {round(left_s) for left_s in await lasts()}
+    assert all(other_s - 2 < left_s <= other_s for left_s in await lasts())
+    (entry,) = (await pair.store.snapshot(KEYS.active_prefix)).entries
+    assert (entry.create_revision, entry.lease_id) == (token, pair.r1.elections.own.lease_id)
+    await until(lambda: (tmp_path / "r1").exists())
+    assert (tmp_path / "r1").read_text().split() == [str(entry.lease_id), str(token)]
+    await pair.r1.kill()
+    assert await until(lambda: pair.r2.elections.active) < other_s + 2
+
+
+@pytest.mark.parametrize(("token", "lease"), [(1, 0), (0, 1)])
+async def test_a_lock_that_is_not_as_believed_is_not_moved_but_told(pair: Pair, token: int, lease: int) -> None:
+    await pair.start()
+    own = pair.r1.elections.own
+    lock = Lock(pair.store, KEYS.active("default"), KEYS.last("default"), "r1")
+    seen = await lock.move(election.Move(own.token + token, own.lease_id + lease, own.lease_id))
+    assert (seen.holder, seen.token, seen.lease_id) == ("r1", own.token, own.lease_id)
+
+
+async def test_a_restart_goes_on_with_the_lease_only_while_that_lives_and_says_so(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = await pair.start()
+    lease_id = pair.r1.elections.own.lease_id
+    await until((tmp_path / "r1").exists)
+    caplog.set_level("INFO", "clusterd.router")
+    said = {}
+    for case, text in (("kept", None), ("ended", f"{lease_id + 1000} 1"), ("unreadable", "soon")):
+        await pair.r1.kill()
+        if text:
+            (tmp_path / "r1").write_text(text)
+        caplog.clear()
+        pair.r1 = Node("r1", pair.store, tmp_path)
+        await pair.r1.start(cluster)
+        said[case] = caplog.text
+    assert f"going on with lease {lease_id:x}" in said["kept"]
+    assert f"lease {lease_id + 1000:x} from before the restart has ended" in said["ended"]
+    assert "the lease from before the restart is left: invalid literal" in said["unreadable"]
 
 
 async def test_an_unreadable_order_moves_nothing(pair: Pair) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from clusterd.election import Event, LockSeen, Paused, Switchover
+from clusterd.election import Event, LockSeen, Move, Paused, Switchover
 from tests.clusterd.simulation.world import Act, Violation, World
 
 T = TypeVar("T")
@@ -112,6 +112,18 @@ class Etcd:
         self.locks[group] = LockSeen(self.revision, owner, self.revision, number)
         self._tell(group, self.locks[group])
         return self.locks[group]
+
+    def move(self, owner: str, group: str, wish: Move) -> LockSeen:
+        """Put a lock under another lease, if it is as the owner believes; return how it is."""
+        lock = self.locks.get(group)
+        if lock and (lock.token, lock.lease_id) == (wish.token, wish.lease_id) and wish.to_lease_id in self.leases:
+            if lock.holder != owner:
+                raise Violation(f"{owner} moves the lock of {lock.holder}")
+            self.revision += 1
+            self.locks[group] = LockSeen(self.revision, owner, lock.token, wish.to_lease_id)
+            self._tell(group, self.locks[group])
+        there = self.locks.get(group, LockSeen(0, ""))
+        return LockSeen(self.revision, there.holder, there.token, there.lease_id)
 
     def release(self, owner: str, group: str, token: int) -> None:
         """Delete the lock if it still is the one of this token."""

@@ -36,9 +36,9 @@ class Part:
         return self.gone_s > self.router.world.now_s
 
     @property
-    def gives(self) -> bool:
-        """Whether the lock is ours only until it is given away: a restart must not go on with it."""
-        return given_up(self.state)
+    def in_doubt(self) -> bool:
+        """Whether the lock is ours only until it is given away or moved: a restart must not go on with its lease."""
+        return given_up(self.state) or self.state.next_lease.lease_id != 0
 
     @property
     def others(self) -> "list[Part]":

@@ -21,6 +21,7 @@ from clusterd.election import (
     GiveAway,
     LeaseSeen,
     LockSeen,
+    Move,
     Paused,
     Promised,
     Ready,
@@ -80,17 +81,17 @@ class Router(Process):
                 for news in answer[1]:
                     if isinstance(news.event, LockSeen):
                         self.elect(news.group, news.event)
-            self._work(number if answer[0] > 0 else 0)
+            self._work({number: answer[0]} if answer[0] > 0 else {})
 
         if number:
             self.request(
-                lambda: (self.etcd.refresh(number), self.etcd.seen()), found, lambda: self._work(0), INHERIT_TIMEOUT_S
+                lambda: (self.etcd.refresh(number), self.etcd.seen()), found, lambda: self._work({}), INHERIT_TIMEOUT_S
             )
         else:
-            self._work(0)
+            self._work({})
 
-    def _work(self, lease_id: int) -> None:
-        self._keep_lease(lease_id)
+    def _work(self, leases: dict[int, float]) -> None:
+        self._keep_lease(leases)
         self._watch()
         self.later(TICK_S, self._tick)
         self.later(0.05, self._converge)
@@ -124,18 +125,18 @@ class Router(Process):
         before = self.own.lease_id
         for group in self.parts:
             self.elect(group, event)
-        if self.own.lease_id != before and not any(part.gives for part in self.parts.values()):
+        if self.own.lease_id != before and not any(part.in_doubt for part in self.parts.values()):
             self.lease_on_disk = self.own.lease_id
 
     def elect(self, group: str, event: Event) -> None:
         """Decide, and do what is to be done."""
-        before = self.parts[group].gives
+        before = self.parts[group].in_doubt
         actions = self.parts[group].step(event)
         if self.parts[group].state.acting:
             self.tokens_on_disk.add(self.parts[group].state.token)
-        if self.parts[group].gives != before:
-            gives = any(part.gives for part in self.parts.values())
-            self.lease_on_disk = 0 if gives else self.own.lease_id
+        if self.parts[group].in_doubt != before:
+            doubt = any(part.in_doubt for part in self.parts.values())
+            self.lease_on_disk = 0 if doubt else self.own.lease_id
         for action in actions:
             self._do(group, action)
 
@@ -144,6 +145,8 @@ class Router(Process):
         match action:
             case Claim(lease_id):
                 self._claim(group, lease_id)
+            case Move():
+                self._move(group, action)
             case GiveAway(token):
                 self._deed(lambda: etcd.release(name, group, token))
             case Revoke(token, lease_id):
@@ -176,24 +179,37 @@ class Router(Process):
 
     # --- etcd -----------------------------------------------------------------------------------------------------
 
-    def _keep_lease(self, number: int) -> None:
-        sent_s, ttl_s = self.world.now_s, self.configured.ttl_s
+    def _keep_lease(self, asked: dict[int, float], turn: int = 0) -> None:
+        """Refresh the leases, one that follows first; make one where none lasts as configured."""
+        sent_s, ttl_s, numbers = self.world.now_s, self.configured.ttl_s, list(reversed(asked))
 
         def refreshed(left_s: float) -> None:
-            self.tell(LeaseSeen(number, left_s, sent_s))
-            self.later(min(1.0, left_s / 3), lambda: self._keep_lease(number if left_s > 0 else 0))
+            self.tell(LeaseSeen(numbers[turn], left_s, sent_s))
+            if left_s <= 0:
+                del asked[numbers[turn]]
+            self._keep_lease(asked, turn + (left_s > 0))
 
         def granted(lease: tuple[int, float]) -> None:
-            self.tell(LeaseSeen(lease[0], lease[1], sent_s, granted=True))
-            self.later(min(1.0, lease[1] / 3), lambda: self._keep_lease(lease[0]))
+            self.tell(LeaseSeen(lease[0], lease[1], sent_s, granted=True, follows=bool(asked)))
+            rest({**asked, lease[0]: ttl_s})
 
-        def again() -> None:
-            self.later(RETRY_S, lambda: self._keep_lease(number))
+        def rest(asked: dict[int, float]) -> None:
+            self.later(min(1.0, *(seconds / 3 for seconds in asked.values())), lambda: again(asked))
 
-        if number:
-            self.request(lambda: self.etcd.refresh(number), refreshed, again, REFRESH_TIMEOUT_S)
+        def again(asked: dict[int, float]) -> None:
+            used = {part.state.lease_id for part in self.parts.values()}
+            oldest = next(iter(asked), 0)
+            self._keep_lease({n: s for n, s in asked.items() if len(asked) == 1 or n != oldest or n in used})
+
+        def lost() -> None:
+            self.later(RETRY_S, lambda: again(asked))
+
+        if turn < len(numbers):
+            self.request(lambda: self.etcd.refresh(numbers[turn]), refreshed, lost, REFRESH_TIMEOUT_S)
+        elif not asked or (len(asked) == 1 and ttl_s not in asked.values()):
+            self.request(lambda: self.etcd.grant(self.name, ttl_s), granted, lost, TIMEOUT_S)
         else:
-            self.request(lambda: self.etcd.grant(self.name, ttl_s), granted, again, TIMEOUT_S)
+            rest(asked)
 
     def _watch(self) -> None:
         self._stream += 1
@@ -250,6 +266,12 @@ class Router(Process):
             self.elect(group, ClaimFailed())
 
         self.request(work, answered, lambda: self.elect(group, ClaimFailed()), TIMEOUT_S)
+
+    def _move(self, group: str, wish: Move) -> None:
+        def work() -> LockSeen:
+            return self.etcd.move(self.name, group, wish)
+
+        self.request(work, lambda seen: self.elect(group, seen), lambda: None, TIMEOUT_S)
 
     def _hand_over(self) -> None:
         tokens, lease_id = {group: part.state.token for group, part in self.parts.items()}, self.own.lease_id

@@ -74,6 +74,25 @@ def slow_backups(seed: int) -> None:
             raise _violation(played, seed, f"{holder} lives, and {played.active()} is active")
 
 
+def another_ttl(seed: int) -> None:
+    """Commit another TTL. Raises Violation unless all leases last so long soon, and the holder never lost its lock."""
+    played = scene(seed, Kind(groups=(GROUP, "shop")))
+    played.step(14)
+    before, ttl_s = played.active(), played.world.rng.choice((2.0, 4.0, 12.0))
+    token = played.etcd.locks[GROUP].token
+    for router in played.routers.values():
+        router.configured = replace(router.configured, ttl_s=ttl_s)
+        router.tell(router.configured)
+    end_s = played.now_s + 8  # a lease of 6 s has to run down to that of 2 s
+    while played.now_s < end_s:
+        played.step(0.05)
+        if played.active() != before:
+            raise _violation(played, seed, f"{before} lost the addresses to {played.active()}")
+    used = {played.etcd.leases[r.own.lease_id].ttl_s for r in played.routers.values()}
+    if used != {ttl_s} or played.etcd.locks[GROUP].token != token:
+        raise _violation(played, seed, f"leases last {used}, not {ttl_s}; {token} became {played.etcd.locks[GROUP]}")
+
+
 def preemption(seed: int) -> None:
     """Let the best router come back. Raises Violation unless it gets its group back after it was ready for long."""
     played = scene(seed, Kind(preempt_after_s=5.0))
