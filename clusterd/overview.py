@@ -124,7 +124,10 @@ class VirtualLine(Report):
 
 
 class Overview(Report):
-    """Everything. `late` says who did not apply the last commit; `alarms` what somebody should look after."""
+    """Everything. `late` says who did not apply the last commit; `alarms` what somebody should look after now.
+
+    `warnings` are for a quiet hour: what is not wrong now, and has faults that are known.
+    """
 
     cluster: str
     commit: int
@@ -136,6 +139,7 @@ class Overview(Report):
     switchovers: tuple[Switchover, ...]
     pending: tuple[str, ...]
     alarms: tuple[str, ...]
+    warnings: tuple[str, ...]
     late: tuple[str, ...]
     converged: bool
 
@@ -156,6 +160,7 @@ def overview(name: str, commit: int, cluster: Cluster, seen: Observed) -> Overvi
         switchovers=seen.switchovers,
         pending=seen.pending,
         alarms=tuple(dict.fromkeys(_alarms(cluster, seen, routers, virtuals))),
+        warnings=tuple(dict.fromkeys(each for name in sorted(seen.routers) for each in seen.routers[name].warnings)),
         late=late,
         converged=not late,
     )

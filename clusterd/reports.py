@@ -59,6 +59,7 @@ class RouterReport(Report):
     undoes: bool | None = None
     drift: str = ""  # what others changed last in its kernel, and it repaired
     drift_at: str = ""
+    warnings: tuple[str, ...] = ()  # what is not wrong now, and has faults that are known
 
 
 class VerdictReport(Report):
@@ -147,6 +148,7 @@ def router_report(value: bytes) -> RouterReport:
         **_flags(data, "converged", "ready", "undoes"),
         not_ready=_list(data, "not_ready"),
         problems=_list(data, "problems"),
+        warnings=_list(data, "warnings"),
         groups=groups,
         follows=Followed(**_numbers(followed, "number"), **_texts(followed, "hash")),
     )

@@ -120,6 +120,7 @@ class Router:
         self._hooks = Hooks(name, lambda: self._following.settings.notify, self._problems)
         self._applied = AppliedTimes(store, keys, name)
         self._examining = Examining(store, keys, name, self._to_examine)
+        self._warnings: tuple[str, ...] = ()
         self._heard_s = boottime_s()  # when etcd answered last
         self.decided_s = float("-inf")  # when it took an event last: every tick is one
         self._prober = ProberLink(self._events.put_nowait)
@@ -134,6 +135,10 @@ class Router:
     def leave(self) -> None:
         """End, and leave kernel, lease and locks as they are: whoever is started at once goes on with them."""
         self._over.set()
+
+    def warn_of(self, warnings: tuple[str, ...]) -> None:
+        """Tell these in the status from now on: what is not wrong now, and has faults that are known."""
+        self._warnings = warnings
 
     async def run(self) -> None:
         """Work until stopped. Raises ApplyError where the kernel has no IPVS."""
@@ -439,6 +444,7 @@ class Router:
             not_ready=self._not_ready,
             problems=self._problems.all(),
             undoes=self._undoer.may,
+            warnings=self._warnings,
             **({"drift": drift.text, "drift_at": drift.time} if drift else {}),
         )
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable
 from contextlib import closing
 from pathlib import Path
 from typing import IO
@@ -17,11 +18,13 @@ from clusterd.clock import boottime_s
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.dataplane.memory import MemoryPlane
+from clusterd.doctor.facts import MemberFacts
 from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
 from watchers import logs
+from watchers.etcd_releases import EtcdReleases
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
@@ -34,6 +37,7 @@ from watchers.tasks import Tasks
 
 log = logging.getLogger("clusterd.router")
 
+MEMBER_S = 2.5  # within which a member of etcd tells its release
 HUNG_S = 3.0  # a router that decides nothing for so long is not alive: it takes a tick ten times a second
 
 
@@ -111,6 +115,7 @@ async def _serve(read: Settings) -> None:
         read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _untouched if dry_run else _looked)
     )
     tasks.supervise("the socket for plans", plans.run)
+    tasks.supervise("etcd's releases", EtcdReleases(lambda: _members(read), bool(read.user), router.warn_of).run)
     notifier = Notifier()
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), lambda: _line(router)))
     if read.metrics:
@@ -123,6 +128,12 @@ async def _serve(read: Settings) -> None:
         await tasks.end()
         await store.close()
     log.info("ended", extra=tagged("end"))
+
+
+def _members(read: Settings) -> Awaitable[tuple[MemberFacts, ...]]:
+    from clusterd.store.members import members  # loads gRPC, which `clusterd-router --release` does not need
+
+    return members(read.endpoints, settings.credentials(read), MEMBER_S)
 
 
 def _decides(router: Router) -> bool:

@@ -38,6 +38,7 @@ class Status:
     undoes: bool  # whether it may commit, so that it can undo commits
     drift: str = ""  # what others changed last, and this router repaired
     drift_at: str = ""
+    warnings: tuple[str, ...] = ()  # what is not wrong now, and has faults that are known
 
     def fields(self) -> dict[str, Any]:
         """Return the fields under their stable names."""

@@ -28,6 +28,7 @@ def drawn(view: Overview, now: datetime, known: Local | None = None) -> list[Par
     state = f"applied {where}" if view.converged else "; ".join(view.late)
     parts.append(Cell(f"cluster {view.cluster}, commit {view.commit}: {state}", "bold" if view.converged else BAD))
     parts += [Cell(f"! {alarm}", BAD) for alarm in view.alarms]
+    parts += [Cell(f"! {warning}", DOUBT) for warning in view.warnings]
     parts += [Cell(paused(pause, now), DOUBT) for pause in view.pauses]
     parts += [Cell(_asked(one), DOUBT) for one in view.switchovers]
     parts += [Cell(line, DOUBT) for line in view.pending]

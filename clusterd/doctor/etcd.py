@@ -4,14 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from clusterd.doctor.facts import MemberFacts
 from clusterd.doctor.findings import Finding, finding
-from clusterd.releases import logins_hold, parsed
+from clusterd.releases import OLDEST, fault, parsed
 
 _EVERYWHERE = "etcd"
 _FEWEST = 3
-# Releases by etcd's CHANGELOG. Before 3.4.31 and 3.5.13 a former leader could end leases, before 3.5.18 a watch could
-# miss the deletion at the revision that it began with. 3.4 gets no corrections any more.
-_OLDEST = (3, 4, 0)
-_SOUND = {(3, 5): (3, 5, 18)}
+_MENDED = (3, 5, 0)  # older ones get no corrections any more
 
 
 def findings(members: Sequence[MemberFacts], login: bool) -> Iterator[Finding]:
@@ -42,14 +39,10 @@ def _version(place: str, member: MemberFacts, login: bool) -> Finding:
     if release is None:
         return finding("etcd-version", place, "unknown", f"it does not tell its release, but {member.version!r}")
     told = f"etcd {member.version}"
-    if release < _OLDEST:
-        return finding("etcd-version", place, "fail", f"{told}: clusterd needs 3.4 or newer")
-    if login and not logins_hold(member.version):
-        return finding("etcd-version", place, "warn", f"{told}: its login can be got around (CVE-2026-33413)")
-    if release < (3, 5, 0):
+    if why := fault(member.version, login):
+        return finding("etcd-version", place, "fail" if release < OLDEST else "warn", f"{told}: {why}")
+    if release < _MENDED:
         return finding("etcd-version", place, "warn", f"{told}: 3.4 gets no corrections any more")
-    if release < _SOUND.get(release[:2], _OLDEST):
-        return finding("etcd-version", place, "warn", f"{told}: leases and watches have faults that 3.5.18 does not")
     return finding("etcd-version", place, "ok", told)
 
 

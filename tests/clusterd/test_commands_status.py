@@ -61,7 +61,14 @@ def test_a_server_that_is_down_and_a_router_that_is_not_ready_say_why(clusterd: 
     clusterd.begin()
     alive(clusterd)
     put(clusterd, clusterd.keys.health("web", "rs1", "r1"), {"up": False, "detail": "connection refused"})
-    report(clusterd, "r2", ready=False, not_ready=["2 servers unchecked"], problems=["no \x1b[31mcolour"])
+    report(
+        clusterd,
+        "r2",
+        ready=False,
+        not_ready=["2 servers unchecked"],
+        problems=["no \x1b[31mcolour"],
+        warnings=["too old"],
+    )
     ended = clusterd("status")
     assert ended.code == 0
     rs1 = next(line for line in ended.out.splitlines() if "rs1 " in line and "!" not in line)
@@ -70,6 +77,7 @@ def test_a_server_that_is_down_and_a_router_that_is_not_ready_say_why(clusterd: 
     assert "r2 disagrees; connection refused" in rs1
     assert "no: 2 servers unchecked" in ended.out
     assert "! router r2: no \\u001b[31mcolour" in ended.out
+    assert "! too old" in ended.out.splitlines()
     assert "! routers disagree on web/rs1: down says r1 (connection refused), up says r2 (status 200)" in ended.out
 
 

@@ -74,6 +74,16 @@ def test_when_all_is_well_there_is_no_alarm() -> None:
     }
 
 
+def test_a_warning_is_no_alarm_and_is_told_once_whichever_routers_have_it() -> None:
+    old, older = "etcd 3.5.1 (e1): old", "etcd 3.4.23 (e2): older"
+    routers = {
+        "r1": WELL.model_copy(update={"warnings": (old,)}),
+        "r2": WELL.model_copy(update={"warnings": (old, older)}),
+    }
+    view = look(replace(SEEN, routers=routers))
+    assert (view.alarms, view.warnings) == ((), (old, older))
+
+
 def test_the_active_routers_verdict_decides_and_disagreement_is_an_alarm() -> None:
     view = look(judged(rs1=(said(False, "r1", "refused"), said(True, "r2")), rs2=said(True)))
     rs1 = servers(view)["rs1"]

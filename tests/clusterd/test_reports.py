@@ -26,6 +26,7 @@ FULL = {
     "follows": {"number": 4, "hash": "c0ffee"},
     "drift": "repaired",
     "drift_at": "2026-01-31T08:00:00.000Z",
+    "warnings": ["an old etcd"],
 }
 
 
@@ -35,7 +36,8 @@ def read(data: Any) -> reports.RouterReport:
 
 def test_a_router_is_read_with_everything_that_it_says() -> None:
     told = read(FULL)
-    assert told.model_dump() == {**FULL, "problems": ("the kernel refused",), "not_ready": ("not checked",)}
+    several = {"problems": ("the kernel refused",), "not_ready": ("not checked",), "warnings": ("an old etcd",)}
+    assert told.model_dump() == {**FULL, **several}
 
 
 def test_what_is_missing_or_strange_is_unknown_and_the_rest_counts() -> None:

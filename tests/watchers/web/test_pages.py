@@ -65,7 +65,9 @@ async def test_what_is_not_there_is_said(rig: Rig, path: str) -> None:
 
 
 async def test_the_state_of_the_cluster_is_what_clusterd_status_tells(rig: Rig) -> None:
-    await rig.put(rig.keys.router("r1"), role="active", head=1, applied=1, converged=True, ready=True)
+    await rig.put(
+        rig.keys.router("r1"), role="active", head=1, applied=1, converged=True, ready=True, warnings=["too <i>"]
+    )
     await rig.others.transact((), [Put(rig.keys.active(), b"r1")])
     verdict = {"up": False, "since": "2026-01-31T11:00:00Z", "detail": "refused <b>"}
     await rig.put(rig.keys.health("web", "rs1", "r1"), **verdict)
@@ -75,6 +77,7 @@ async def test_the_state_of_the_cluster_is_what_clusterd_status_tells(rig: Rig) 
     for said in (
         "router r2 is not alive",
         "refused &lt;b&gt;",
+        "too &lt;i&gt;",
         "0 of 3 used",
         '<span class="dot active">active</span>',
     ):
