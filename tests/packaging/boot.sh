@@ -31,7 +31,7 @@ ip link set lo up
 cp "$repo"/packaging/systemd/*.service "$root/etc/systemd/system/"
 cp "$repo"/packaging/sysusers.d/*.conf "$root/usr/lib/sysusers.d/"
 cp "$repo"/packaging/tmpfiles.d/*.conf "$root/usr/lib/tmpfiles.d/"
-for service in router agent undoer; do
+for service in router agent undoer web; do
 	printf '#!/bin/sh\nexec env PYTHONPATH=/tmp/repo PYTHONDONTWRITEBYTECODE=1 %s -m watchers %s "$@"\n' \
 		"$repo/.venv/bin/python" "$service" >"$root/usr/bin/clusterd-$service"
 	chmod 755 "$root/usr/bin/clusterd-$service"

@@ -2,7 +2,7 @@
 # Runs under systemd (boot.sh): starts clusterd's services, restarts, hangs and stops them; prints what it sees.
 systemd-sysusers
 systemd-tmpfiles --create /usr/lib/tmpfiles.d/clusterd.conf
-services="router agent undoer"
+services="router agent undoer web"
 
 tell() { # WHAT SERVICE: what systemd says of it
 	echo "$1 $2: $(systemctl show "clusterd-$2" -P ActiveState) $(systemctl show "clusterd-$2" -P Result)"
@@ -36,6 +36,16 @@ for _ in $(seq 100); do
 done
 echo "real servers that are up: $(healths)"
 status "rights of the prober" "$(pgrep -P "$(process router)")"
+console=http://127.0.0.1:8480/login
+echo "a password of the console" >/tmp/password
+PYTHONPATH=/tmp/repo $PYTHON -m clusterd console user add alice --role viewer --password-file /tmp/password
+for _ in $(seq 100); do
+	curl -s $console | grep -q "There is no user yet" || break
+	sleep 0.2
+done
+token=$(curl -s -c /tmp/cookies $console | sed -n 's/.*name="form_token" value="\([^"]*\)".*/\1/p')
+curl -s -b /tmp/cookies -o /dev/null -w 'a login to the console: %{http_code} %{redirect_url}\n' \
+	-d "form_token=$token" -d user=alice -d "password=$(cat /tmp/password)" $console
 for service in $services; do
 	before=$(process "$service")
 	systemctl restart "clusterd-$service"

@@ -10,6 +10,7 @@ from tests.store.etcd_server import ETCD
 
 NAMESPACES = ("--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net", "--fork", "--kill-child")
 RAW, BOTH, NONE = "0000000000002000", "0000000000003000", "0000000000000000"
+SERVICES = ("router", "agent", "undoer", "web")
 
 pytestmark = [
     pytest.mark.etcd,
@@ -30,7 +31,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_every_service_starts_with_a_user_and_the_rights_of_its_own(told: list[str]) -> None:
-    for service, capabilities in (("router", BOTH), ("agent", NONE), ("undoer", NONE)):
+    for service, capabilities in (("router", BOTH), ("agent", NONE), ("undoer", NONE), ("web", NONE)):
         assert f"started {service}: active success" in told
         assert f"rights of {service}: clusterd-{service} {capabilities} {capabilities} 1 2 " in told
 
@@ -40,8 +41,12 @@ def test_checks_work_there_and_the_prober_cannot_change_the_kernel(told: list[st
     assert f"rights of the prober: clusterd-router {RAW} {BOTH} 1 2 " in told
 
 
+def test_the_console_answers_and_lets_its_user_in(told: list[str]) -> None:
+    assert "a login to the console: 303 http://127.0.0.1:8480/" in told
+
+
 def test_a_restart_is_clean_and_leaves_the_lease_to_the_next_process(told: list[str]) -> None:
-    for service in ("router", "agent", "undoer"):
+    for service in SERVICES:
         assert f"restarted {service}: active success" in told
         assert f"{service} is the same process" not in told
     assert "lease's file: clusterd-router 600" in told
@@ -52,6 +57,6 @@ def test_a_router_that_hangs_is_started_again(told: list[str]) -> None:
 
 
 def test_a_stop_is_clean(told: list[str]) -> None:
-    for service in ("router", "agent", "undoer"):
+    for service in SERVICES:
         assert f"stopped {service}: inactive success" in told
     assert "undoers and routers left in etcd: 0" in told

@@ -58,7 +58,7 @@ def test_a_misspelt_setting_would_be_noticed(tmp_path: Path) -> None:
 
 def test_every_service_has_a_unit_and_a_user_of_its_own() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    services = (set(scripts) - {"clusterd"}) | {"clusterd-web"}
+    services = set(scripts) - {"clusterd"}
     assert {unit.stem for unit in UNITS} == services
     users = re.findall(r"^u (\S+)", (PACKAGING / "sysusers.d" / "clusterd.conf").read_text(), re.MULTILINE)
     assert {sections(unit)["User"][0] for unit in UNITS} == set(users) == services
@@ -93,7 +93,8 @@ def test_settings_with_secrets_are_files_of_one_user_each() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["watchers.service", "watchers.prober", "watchers.agent", "watchers.undoing_service"]
+    "module",
+    ["watchers.service", "watchers.prober", "watchers.agent", "watchers.undoing_service", "watchers.web.service"],
 )
 def test_a_service_works_where_no_memory_is_both_written_and_run(module: str) -> None:
     """MemoryDenyWriteExecute=, as the kernel has it: PR_SET_MDWE (65), which refuses what systemd's filter refuses."""
