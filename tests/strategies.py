@@ -1,6 +1,7 @@
 """Hypothesis strategies for valid configurations. Every cluster that `clusters()` makes obeys `clusterd.rules`."""
 
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -62,6 +63,7 @@ PLAIN = st.recursive(
 )  # what YAML and JSON give
 
 
+@cache
 def names() -> st.SearchStrategy[str]:
     """Names of routers, virtual servers and real servers, among them ones that YAML could take for something else."""
     odd = st.sampled_from(
@@ -70,11 +72,13 @@ def names() -> st.SearchStrategy[str]:
     return odd | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 
 
+@cache
 def seconds() -> st.SearchStrategy[float]:
     """Durations as a document may have them."""
     return st.integers(1, 86400).map(float) | st.floats(0.001, 86400)
 
 
+@cache
 def addresses(network: str, prefix: bool = False) -> st.SearchStrategy[str]:
     """Addresses `network`.x.y, with a prefix length on demand; different networks never meet."""
     plain = st.integers(1, 65000).map(lambda n: f"{network}.{n >> 8}.{n & 255}")
@@ -96,6 +100,7 @@ def sixth(address: str) -> str:
     return f"2001:db8::{ip}" + (f"/{96 + int(bits)}" if slash else "")
 
 
+@cache
 def _timing() -> dict[str, st.SearchStrategy[Any]]:
     count = st.integers(1, 1000)
     return {
@@ -111,6 +116,7 @@ def _timing() -> dict[str, st.SearchStrategy[Any]]:
     }
 
 
+@cache
 def _pages() -> dict[str, st.SearchStrategy[Any]]:
     code = st.integers(100, 599)
     ranges = st.tuples(code, code).map(lambda pair: f"{min(pair)}-{max(pair)}")
@@ -123,6 +129,7 @@ def _pages() -> dict[str, st.SearchStrategy[Any]]:
     }
 
 
+@cache
 def checks() -> st.SearchStrategy[Check]:
     """Checks of every type."""
     text = st.none() | st.text(LETTERS, max_size=40)
@@ -170,6 +177,7 @@ def _named(draw: st.DrawFn, values: st.SearchStrategy[list[Any]], most: int) -> 
     return dict(zip(labels, made, strict=False))
 
 
+@cache
 def _tunnels() -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from(
         [
@@ -182,6 +190,7 @@ def _tunnels() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@cache
 def _servers() -> st.SearchStrategy[dict[str, Any]]:
     server = _keys(
         {"address": addresses("10.5")},
@@ -197,6 +206,7 @@ def _servers() -> st.SearchStrategy[dict[str, Any]]:
     return _named(_distinct(server, "address", 4), 4)
 
 
+@cache
 def _virtuals() -> st.SearchStrategy[dict[str, Any]]:
     persistence = _keys({}, timeout_s=st.integers(1, 2678400), prefix=st.integers(1, 32), engine=st.just("sip"))
     virtual = _keys(
@@ -251,6 +261,7 @@ def _fitting(virtual: dict[str, Any]) -> dict[str, Any]:
     return virtual
 
 
+@cache
 def _settings() -> st.SearchStrategy[dict[str, Any]]:
     gateway = {"address": addresses("10.3", prefix=True), "interface": st.sampled_from(INTERFACES)}
     masquerade = _keys(
@@ -318,11 +329,16 @@ def _of_ipv6(virtual: dict[str, Any]) -> None:
         virtual["persistence"]["prefix"] *= 4
 
 
+@cache
+def _routers() -> st.SearchStrategy[dict[str, Any]]:
+    router = _keys({"public": addresses("10.1")}, private=addresses("10.2"), priority=st.integers(0, 255))
+    return _named(_distinct(router, "public", 3), 3)
+
+
 @st.composite
 def clusters(draw: st.DrawFn, ipv6: bool = True) -> Cluster:
     """Any valid cluster, with IPv4 only on demand."""
-    router = _keys({"public": addresses("10.1")}, private=addresses("10.2"), priority=st.integers(0, 255))
-    routers = draw(_named(_distinct(router, "public", 3), 3))
+    routers = draw(_routers())
     taken = [each.get("private") for each in routers.values()]
     for each in routers.values():
         if taken.count(each.get("private")) > 1:
