@@ -16,8 +16,8 @@ from clusterd.store.memory import MemoryStore
 from tests.clusterd.commits import ALICE, KEYS
 
 
-def big_data(virtuals: int, servers: int = 0, port: int = 80, path: str = "/health") -> dict[str, Any]:
-    """Return a document with so many virtual servers of so many real servers each."""
+def big_data(virtuals: int, servers: int = 0, port: int = 80, pages: int = 0) -> dict[str, Any]:
+    """Return a document with so many virtual servers of so many real servers each; a page to check takes 2 kB."""
     return {
         "cluster": {"nat_router": {"address": "192.168.1.254/24", "interface": "eth1"}},
         "routers": {"r1": {"public": "1.2.3.2"}, "r2": {"public": "1.2.3.3", "priority": 50}},
@@ -26,7 +26,7 @@ def big_data(virtuals: int, servers: int = 0, port: int = 80, path: str = "/heal
                 "address": f"{IPv4Address(0x0A000001 + number)}/8",
                 "interface": "eth0",
                 "port": port,
-                "check": {"type": "http", "path": path},
+                "check": {"type": "http", "path": "/health", "also": [{"path": "/" + 1990 * "x"}] * pages},
                 "servers": {
                     f"rs{server}": {"address": str(IPv4Address(0xAC100000 + 16 * number + server)), "weight": 1}
                     for server in range(servers)
@@ -37,12 +37,10 @@ def big_data(virtuals: int, servers: int = 0, port: int = 80, path: str = "/heal
     }
 
 
-_LONG = "/" + 1500 * "x"
-
 MANY = from_data(big_data(4100))  # too many objects for one transaction
-LARGE = from_data(big_data(1000, path=_LONG))  # too many bytes
-LARGER = from_data(big_data(1000, port=81, path=_LONG))
-OTHER = from_data(big_data(1000, port=82, path=_LONG))
+LARGE = from_data(big_data(100, pages=11))  # too many bytes
+LARGER = from_data(big_data(100, port=81, pages=11))
+OTHER = from_data(big_data(100, port=82, pages=11))
 
 
 def moved(cluster: Cluster, number: int) -> Cluster:

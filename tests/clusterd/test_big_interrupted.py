@@ -14,7 +14,7 @@ from tests.clusterd.big import LARGE, LARGER, OTHER, Ending, begun, check_whole,
 from tests.clusterd.commits import ALICE, BOB, KEYS, with_weight
 from tests.clusterd.examples import manual
 
-HALF = moved(LARGE, 500)
+HALF = moved(LARGE, 50)
 ENDINGS: list[Callable[[], BaseException]] = [
     asyncio.CancelledError,
     KeyboardInterrupt,
