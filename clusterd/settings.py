@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FILE = Path("/etc/clusterd/clusterd.toml")
 FILE_VARIABLE = "CLUSTERD_CONFIG"
 PREFIX = "CLUSTERD_"
+PATIENCE_S = 5.0  # within which etcd answers a call, over all its members
 
 
 def _split(value: object) -> object:
@@ -119,11 +120,11 @@ def read(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     return settings
 
 
-def open_store(settings: Settings, timeout_s: float = 5.0) -> Store:
+def open_store(settings: Settings) -> Store:
     """Return a connection to etcd, to be closed; ConfigError where a file or an endpoint cannot be used."""
     from clusterd.store.etcd import EtcdStore  # here, since it loads gRPC, which most commands can do without
 
-    return EtcdStore(settings.endpoints, credentials(settings), timeout_s=timeout_s)
+    return EtcdStore(settings.endpoints, credentials(settings), timeout_s=PATIENCE_S)
 
 
 def open_accounts(settings: Settings) -> "EtcdAccounts":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from clusterd import settings
 from clusterd.doctor import CHECKS, HostFacts
 from clusterd.store.etcd import EtcdStore
 from tests.clusterd.command_line import CommandLine
@@ -125,8 +126,9 @@ def test_the_checks_can_be_listed_without_etcd(clusterd: CommandLine) -> None:
 
 
 def test_while_etcd_is_down_the_router_here_tells_what_there_is_and_the_host_is_looked_at(
-    clusterd: CommandLine,
+    clusterd: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settings, "PATIENCE_S", 1.0)
     nowhere = {"CLUSTERD_ENDPOINTS": "http://127.0.0.1:1", "CLUSTERD_CLUSTER": "main"}
     with listening(clusterd.folder / "main.sock", sight()):
         ended = clusterd("doctor", "--json", CLUSTERD_RUN_DIR=str(clusterd.folder), **nowhere)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterd import settings
 from tests.clusterd.command_line import CommandLine
 from tests.clusterd.examples import MANUAL
 from tests.store.etcd_server import etcdctl, free_ports
@@ -182,8 +183,9 @@ def test_a_floating_address_without_a_prefix_is_set_with_a_warning(
     ],
 )
 def test_an_error_is_json_where_that_is_asked_for(
-    clusterd: CommandLine, arguments: tuple[str, ...], code: int, message: str
+    clusterd: CommandLine, arguments: tuple[str, ...], code: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settings, "PATIENCE_S", 1.0)
     clusterd.begin()
     ended = clusterd(*arguments)
     assert (ended.code, ended.out) == (code, "")

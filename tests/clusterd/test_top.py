@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
+from clusterd import settings
 from clusterd.commands.top_view import STOPPED, Top
 from clusterd.counters import Counters
 from clusterd.desired import destination_key, service_key
@@ -202,7 +203,8 @@ def test_it_ends_by_q_with_0_and_by_ctrl_c_with_130() -> None:
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> CommandLine:
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr(settings, "PATIENCE_S", 1.0)
     return CommandLine("http://127.0.0.1:1", "main", tmp_path)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterd import settings
 from clusterd.clock import boottime_s
 from clusterd.counters import Counters
 from clusterd.dataplane.memory import MemoryPlane
@@ -212,7 +213,8 @@ async def test_a_router_that_follows_nothing_yet_tells_nothing(tmp_path: Path) -
 
 
 @pytest.fixture
-def clusterd(tmp_path: Path) -> CommandLine:
+def clusterd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.setattr(settings, "PATIENCE_S", 1.0)
     return CommandLine("http://127.0.0.1:1", "main", tmp_path)
 
 
