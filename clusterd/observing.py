@@ -82,6 +82,7 @@ async def observe(store: Store, keys: Keys, base: Committed) -> tuple[Observed, 
         switchovers=switchovers(snapshot, keys),
         pending=await _pending(store, keys),
         strays=base.strays,
+        head_hash=base.head.hash,
     )
     return found, snapshot.revision
 

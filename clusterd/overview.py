@@ -15,6 +15,7 @@ from clusterd.reports import (
     ALL,
     DRY_RUN,
     FactorReport,
+    Followed,
     Pause,
     PoolReport,
     Report,
@@ -28,7 +29,7 @@ from clusterd.weights import Pool, Standing
 
 ETCD = "etcd"
 _PLAIN = PoolReport()
-_TOLD = {"head", "applied", "converged", "ready", "not_ready", "problems", "drift", "drift_at"}
+_TOLD = {"head", "applied", "follows", "converged", "ready", "not_ready", "problems", "drift", "drift_at"}
 
 
 class Holder(Report):
@@ -56,6 +57,7 @@ class Observed:
     switchovers: tuple[Switchover, ...] = ()
     pending: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    head_hash: str = ""
     counters: Mapping[Key, Counters] | None = None
     counted_by: str = ""
     told_by: str = ETCD
@@ -73,6 +75,7 @@ class RouterLine(Report):
     lease_left_s: float | None = None
     head: int | None = None
     applied: int | None = None
+    follows: Followed = Followed()
     converged: bool | None = None
     ready: bool | None = None
     not_ready: tuple[str, ...] = ()
@@ -148,7 +151,7 @@ def overview(name: str, commit: int, cluster: Cluster, seen: Observed) -> Overvi
     """Return the cluster `name` as it is, with commit number `commit`."""
     routers = tuple(_routers(cluster, seen))
     virtuals = tuple(_virtuals(cluster, seen))
-    late = tuple(_late(routers, commit))
+    late = tuple(_late(routers, commit, seen.head_hash))
     return Overview(
         cluster=name,
         commit=commit,
@@ -291,7 +294,7 @@ def _counted(seen: Observed, key: AnyServiceKey | DestinationKey) -> Counters | 
     return None if seen.counters is None else seen.counters.get(key)
 
 
-def _late(routers: tuple[RouterLine, ...], commit: int) -> Iterator[str]:
+def _late(routers: tuple[RouterLine, ...], commit: int, head_hash: str) -> Iterator[str]:
     alive = [router for router in routers if router.alive]
     if not alive:
         yield "no router is alive"
@@ -302,6 +305,8 @@ def _late(routers: tuple[RouterLine, ...], commit: int) -> Iterator[str]:
             yield f"{router.name} does not say which commit it applied"
         elif router.applied < commit:
             yield f"{router.name} is at commit {router.applied} of {commit}"
+        elif head_hash and router.follows.lost_by(commit, head_hash, router.head):
+            yield f"{router.name} follows commit {router.follows.number}, which this etcd does not have"
         elif router.converged is False:
             yield f"{router.name}'s kernel is not as commit {commit} wants it"
 

@@ -37,6 +37,15 @@ class Followed(Report):
     number: int = 0
     hash: str = ""
 
+    def lost_by(self, number: int, commit_hash: str, seen: int | None) -> bool:
+        """Whether an etcd with this commit as its head lost the one that is followed: it was restored to before it.
+
+        `seen` is the last commit that the router saw there: where it is a newer one, only whoever asks is behind.
+        """
+        if not self.hash or seen is None:
+            return False
+        return self.hash != commit_hash if self.number == number else seen < self.number
+
 
 class RouterReport(Report):
     """A router's status key. `head` is the last commit that it has seen, `applied` the one that its kernel is.

@@ -9,7 +9,9 @@ import click
 
 from clusterd.commands.exits import NotApplied
 from clusterd.commands.streams import printable
+from clusterd.configuration.reading import parsed
 from clusterd.errors import StoreUnavailable
+from clusterd.history import Head
 from clusterd.keys import Keys
 from clusterd.reports import DRY_RUN, router_report
 from clusterd.store.contract import Entry, Store
@@ -33,7 +35,7 @@ async def until_applied(store: Store, keys: Keys, number: int, wait_s: float) ->
     progress = Progress()
     while True:
         try:
-            entries: Sequence[Entry] | None = (await store.snapshot(keys.routers_prefix)).entries
+            entries: Sequence[Entry] | None = (await store.snapshot(keys.head, keys.routers_prefix)).entries
         except StoreUnavailable:
             entries = None
         late = _late(entries, keys, number)
@@ -51,16 +53,24 @@ def _late(entries: Sequence[Entry] | None, keys: Keys, number: int) -> str | Non
     """Return who did not apply the commit yet, None when all did."""
     if entries is None:
         return "etcd does not answer"
-    if not entries:
+    routers = [entry for entry in entries if entry.key != keys.head]
+    if not routers:
         return "no router is alive"
-    if all(router_report(entry.value).role == DRY_RUN for entry in entries):
+    if all(router_report(entry.value).role == DRY_RUN for entry in routers):
         return "every router is in a dry run"
-    behind = [
-        f"{printable(entry.key.removeprefix(keys.routers_prefix))} is at commit {applied(entry)}"
-        for entry in entries
-        if applied(entry) < number
-    ]
-    return ", ".join(behind) or None
+    head = next((parsed(Head, entry) for entry in entries if entry.key == keys.head), None)
+    why = {entry.key.removeprefix(keys.routers_prefix): _why_late(entry, number, head) for entry in routers}
+    return ", ".join(f"{printable(name)} {told}" for name, told in why.items() if told) or None
+
+
+def _why_late(router: Entry, number: int, head: Head | None) -> str:
+    """Return what a router has applied instead, "" where it has applied the commit."""
+    if applied(router) < number:
+        return f"is at commit {applied(router)}"
+    report = router_report(router.value)
+    if head and report.follows.lost_by(head.number, head.hash, report.head):
+        return f"follows commit {report.follows.number}, which this etcd does not have (`clusterd adopt --restored`)"
+    return ""
 
 
 class Progress:

@@ -68,6 +68,50 @@ def test_where_routers_follow_what_etcd_has_there_is_nothing_to_adopt(clusterd: 
     )
 
 
+def committed(clusterd: CommandLine, number: int) -> None:
+    """Have so many commits."""
+    clusterd.begin()
+    for port in range(100, 100 + number - 1):
+        assert clusterd("set", f"virtuals/web/port={port}", "--yes").code == 0
+
+
+def refusing(clusterd: CommandLine, seen: int) -> None:
+    """Have a router that followed seven commits, and since etcd was restored sees this one there."""
+    told = {"head": seen, "applied": 7, "follows": {"number": 7, "hash": "lost"}, "converged": True, "role": "active"}
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), json.dumps(told))
+
+
+@pytest.mark.parametrize("number", [2, 7])  # the second one has the number of the one that was lost
+def test_a_router_that_follows_a_commit_which_was_lost_has_not_applied_the_last_one(
+    clusterd: CommandLine, number: int
+) -> None:
+    committed(clusterd, number)
+    refusing(clusterd, number)
+    ended = clusterd("status", "--json")
+    assert (ended.code, ended.json["late"]) == (6, ["r1 follows commit 7, which this etcd does not have"])
+
+
+@pytest.mark.parametrize("number", [3, 7])
+def test_waiting_does_not_end_for_a_router_that_follows_a_commit_which_was_lost(
+    clusterd: CommandLine, number: int
+) -> None:
+    committed(clusterd, number - 1)
+    refusing(clusterd, number)
+    ended = clusterd("set", "virtuals/web/servers/rs1/weight=7", "--yes", "--wait=0.3")
+    assert ended.code == 6
+    assert ended.err == (
+        f"commit {number} is done, but not applied everywhere after 0.3 s: "
+        "r1 follows commit 7, which this etcd does not have (`clusterd adopt --restored`)\n"
+    )
+
+
+def test_a_router_that_is_ahead_of_whoever_asks_has_applied_what_is_asked_for(clusterd: CommandLine) -> None:
+    clusterd.begin()
+    told = {"head": 7, "applied": 7, "follows": {"number": 7, "hash": "newer"}, "role": "active"}
+    etcdctl(clusterd.endpoint, "put", clusterd.keys.router("r1"), json.dumps(told))
+    assert clusterd("set", "virtuals/web/port=81", "--yes", "--wait=0.3").code == 0
+
+
 def test_without_a_person_or_yes_nothing_is_given_up(clusterd: CommandLine) -> None:
     clusterd.begin()
     follows(clusterd, "r1", 7, "lost")

@@ -9,7 +9,7 @@ from clusterd.desired import destination_key, service_key
 from clusterd.model import Cluster
 from clusterd.overview import Holder, Observed, Overview, ServerLine, overview, with_counters
 from clusterd.plane import Key
-from clusterd.reports import Pause, PoolReport, RouterReport, StandingReport, VerdictReport
+from clusterd.reports import Followed, Pause, PoolReport, RouterReport, StandingReport, VerdictReport
 
 DOCUMENT = """\
 routers:
@@ -72,6 +72,13 @@ def test_when_all_is_well_there_is_no_alarm() -> None:
         "rs1": ("up", 2, 80),
         "rs2": ("up", 1, 8080),
     }
+
+
+def test_whoever_follows_a_commit_that_etcd_lost_is_late() -> None:
+    lost = WELL.model_copy(update={"applied": 4, "follows": Followed(number=4, hash="lost")})
+    seen = replace(SEEN, routers={"r1": WELL, "r2": lost}, head_hash="head")
+    assert look(seen).late == ("r2 follows commit 4, which this etcd does not have",)
+    assert look(replace(seen, head_hash="")).late == ()
 
 
 def test_a_warning_is_no_alarm_and_is_told_once_whichever_routers_have_it() -> None:

@@ -49,6 +49,20 @@ def test_what_is_missing_or_strange_is_unknown_and_the_rest_counts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("followed", "seen", "lost"),
+    [
+        *((("", 0), 2, False), (("a", 2), 2, False), (("b", 2), 2, True), (("b", 4), 2, True), (("b", 4), None, False)),
+        *((("b", 4), 4, False), (("b", 1), 2, False)),
+    ],
+)
+def test_a_commit_is_lost_where_etcd_has_another_one_of_its_number_or_none_yet(
+    followed: tuple[str, int], seen: int | None, lost: bool
+) -> None:
+    """The head of etcd is commit 2, with the hash a."""
+    assert reports.Followed(hash=followed[0], number=followed[1]).lost_by(2, "a", seen) is lost
+
+
 @pytest.mark.parametrize("value", [b"", b"gibberish", b"[]", b"null", b"\xff", b"[" * 100_000])
 def test_no_value_is_an_error(value: bytes) -> None:
     assert reports.router_report(value) == reports.RouterReport()
