@@ -32,6 +32,11 @@ def two(name: str, values: str, others: str, **labels: str) -> Series:
     return {of("r1", name, **labels): values, of("r2", name, **labels): others}
 
 
+def one(name: str, comes: str, stays_away: str, at: str, **labels: str) -> tuple[Series, Series, str]:
+    """A case of one metric of one router."""
+    return {of("r1", name, **labels): comes}, {of("r1", name, **labels): stays_away}, at
+
+
 def late(count: str) -> Series:
     """How late checks begin: half of them at most 0.1 s, the others more than 0.5 s, or none of these."""
     half, limits = "check_lateness_seconds_bucket", ("0.1", "0.2", "0.5")
@@ -70,42 +75,24 @@ CASES: dict[str, tuple[Series, Series, str]] = {
         {of("r1", "lease_margin_lowest_seconds"): "1.6x8", of("r1", "lease_ttl_seconds"): "3x8"},
         "30s",
     ),
-    "ClusterdEtcdUnreachable": (
-        {of("r1", "store_silence_seconds"): "1 1+15x10"},
-        {of("r1", "store_silence_seconds"): "1 16 1x10"},
-        "75s",
-    ),
+    "ClusterdEtcdUnreachable": one("store_silence_seconds", "1 1+15x10", "1 16 1x10", "75s"),
     "ClusterdEtcdRefuses": (
         {of("r1", "store_errors_total", call="get", error="refused"): "0 0 1x8"},
         {of("r1", "store_errors_total", call="get", error="unavailable"): "0 0 1x8"},
         "1m",
     ),
-    "ClusterdCertificateEnds": (
-        {of("r1", "certificate_expiry_timestamp_seconds", setting="cert"): f"{13 * 86400}x60"},
-        {of("r1", "certificate_expiry_timestamp_seconds", setting="cert"): f"{15 * 86400}x60"},
-        "11m",
+    "ClusterdCertificateEnds": one(
+        "certificate_expiry_timestamp_seconds", f"{13 * 86400}x60", f"{15 * 86400}x60", "11m", setting="cert"
     ),
     "ClusterdCommitNotApplied": (
         two("commit_seen_number", "7x8", "6x8") | two("commit_applied_number", "7x8", "6x8"),
         two("commit_seen_number", "6 7x8", "6 6 7x8") | two("commit_applied_number", "6 7x8", "6 6 7x8"),
         "90s",
     ),
-    "ClusterdNotConverged": ({of("r1", "converged"): "1 0x8"}, {of("r1", "converged"): "1 0 1x8"}, "90s"),
-    "ClusterdKernelRefuses": (
-        {of("r1", "kernel_operations_failed_total"): "0 0 1x8"},
-        {of("r1", "kernel_operations_failed_total"): "1x8"},
-        "1m",
-    ),
-    "ClusterdDriftRepeated": (
-        {of("r1", "drift_repairs_total"): "0+1x20"},
-        {of("r1", "drift_repairs_total"): "0 0 1x20"},
-        "3m",
-    ),
-    "ClusterdFilesNotWritten": (
-        {of("r1", "problems", about="files"): "1x8"},
-        {of("r1", "problems", about="files"): "0x8"},
-        "75s",
-    ),
+    "ClusterdNotConverged": one("converged", "1 0x8", "1 0 1x8", "90s"),
+    "ClusterdKernelRefuses": one("kernel_operations_failed_total", "0 0 1x8", "1x8", "1m"),
+    "ClusterdDriftRepeated": one("drift_repairs_total", "0+1x20", "0 0 1x20", "3m"),
+    "ClusterdFilesNotWritten": one("problems", "1x8", "0x8", "75s", about="files"),
     "ClusterdProblem": (
         {of("r1", "problems", about="peers"): "2x30"},
         {of("r1", "problems", about="peers"): "0x30", of("r1", "problems", about="kernel"): "1x30"},
@@ -122,27 +109,15 @@ CASES: dict[str, tuple[Series, Series, str]] = {
         {of("r1", "virtual_servers_kept", **WEB): "0x8", of("r1", "could_not_depool_total", **WEB): "1x8"},
         "45s",
     ),
-    "ClusterdSorryServer": (
-        {of("r1", "virtual_sorry", **WEB): "1x8"},
-        {of("r1", "virtual_sorry", **WEB): "1 0x8"},
-        "75s",
-    ),
+    "ClusterdSorryServer": one("virtual_sorry", "1x8", "1 0x8", "75s", **WEB),
     "ClusterdProberLate": (late("0+200x60"), late("0+100x60"), "12m"),
-    "ClusterdProberRestarts": (
-        {of("r1", "prober_starts_total"): "1+1x20"},
-        {of("r1", "prober_starts_total"): "1 1 2x20"},
-        "3m",
-    ),
+    "ClusterdProberRestarts": one("prober_starts_total", "1+1x20", "1 1 2x20", "3m"),
     "ClusterdChecksNotMade": (
         {of("r1", "checks_total", type="tcp", result="inconclusive"): "0+1x40"},
         {of("r1", "checks_total", type="tcp", result="failed"): "0+1x40"},
         "7m",
     ),
-    "ClusterdObjectsLeftOut": (
-        {of("r1", "objects_left_out", kind="server"): "5x60"},
-        {of("r1", "objects_left_out", kind="server"): "0x60"},
-        "11m",
-    ),
+    "ClusterdObjectsLeftOut": one("objects_left_out", "5x60", "0x60", "11m", kind="server"),
 }
 
 

@@ -25,6 +25,9 @@ TRUSTED = b"R\0\0\0\x08\0\0\0\0"
 IN = TRUSTED + b"S\0\0\0\x1eapplication_name\0clusterd\0S\0\0\0\x19client_encoding\0UTF8\0"
 REDIS, SSH = RedisCheck(type="redis"), SshCheck(type="ssh")
 POSTGRES, MYSQL = PostgresCheck(type="postgres"), MysqlCheck(type="mysql")
+LOGINS, ELSEWHERE = "is ready for logins", "is ready for logins, but not for clusterd"
+IS_MARIADB = 'is "5.5.5-10.11.19-MariaDB-0+deb12u1"'
+NOBODY = b"\7\0\0\2\0\0\0\2\0\0\0"  # OK: no password was asked for
 
 
 def error(fields: bytes) -> bytes:
@@ -50,27 +53,13 @@ def error(fields: bytes) -> bytes:
             id="OpenSSH 9.2p1",
         ),
         pytest.param(
-            POSTGRES,
-            [b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"],
-            True,
-            "is ready for logins",
-            id="PostgreSQL 15.18, scram-sha-256",
+            POSTGRES, [b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"], True, LOGINS, id="PostgreSQL 15.18, scram-sha-256"
         ),
         pytest.param(
-            POSTGRES,
-            [TRUSTED + error(NO_ROLE)],
-            True,
-            "is ready for logins, but not for clusterd",
-            id="PostgreSQL 15.18, trust and no such role",
+            POSTGRES, [TRUSTED + error(NO_ROLE)], True, ELSEWHERE, id="PostgreSQL 15.18, trust and no such role"
         ),
-        pytest.param(POSTGRES, [IN], True, "is ready for logins", id="PostgreSQL 15.18, trust"),
-        pytest.param(
-            POSTGRES,
-            [error(NO_ENTRY)],
-            True,
-            "is ready for logins, but not for clusterd",
-            id="PostgreSQL 15.18, reject",
-        ),
+        pytest.param(POSTGRES, [IN], True, LOGINS, id="PostgreSQL 15.18, trust"),
+        pytest.param(POSTGRES, [error(NO_ENTRY)], True, ELSEWHERE, id="PostgreSQL 15.18, reject"),
         pytest.param(
             POSTGRES,
             [error(FULL)],
@@ -85,19 +74,9 @@ def error(fields: bytes) -> bytes:
             'refused with "53300": "remaining connection slots are reserved for non-replication …"',
             id="PostgreSQL 15.18, superuser_reserved_connections",
         ),
-        pytest.param(
-            MYSQL, [MARIADB, DENIED], True, 'is "5.5.5-10.11.19-MariaDB-0+deb12u1"', id="MariaDB 10.11.19, no such user"
-        ),
-        pytest.param(
-            MYSQL,
-            [MARIADB, b"\7\0\0\2\0\0\0\2\0\0\0"],
-            True,
-            'is "5.5.5-10.11.19-MariaDB-0+deb12u1"',
-            id="MariaDB 10.11.19, no password",
-        ),
-        pytest.param(
-            MYSQL, [MARIADB, LOCKED], True, 'is "5.5.5-10.11.19-MariaDB-0+deb12u1"', id="MariaDB 10.11.19, locked user"
-        ),
+        pytest.param(MYSQL, [MARIADB, DENIED], True, IS_MARIADB, id="MariaDB 10.11.19, no such user"),
+        pytest.param(MYSQL, [MARIADB, NOBODY], True, IS_MARIADB, id="MariaDB 10.11.19, no password"),
+        pytest.param(MYSQL, [MARIADB, LOCKED], True, IS_MARIADB, id="MariaDB 10.11.19, locked user"),
         pytest.param(
             MYSQL,
             [b"\x17\0\0\0\xff\x10\4Too many connections"],
