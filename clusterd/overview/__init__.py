@@ -4,154 +4,39 @@ The same value is made from etcd by the command, and by a router from what it kn
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from clusterd.counters import Counters
-from clusterd.desired import ServerId, carried, desired, destination_key, service_key, sorry_key
+from clusterd.desired import desired, destination_key, service_key, sorry_key
 from clusterd.groups import groups
-from clusterd.model import DEFAULT_GROUP, Cluster, Server, Virtual
+from clusterd.model import Cluster, Server, Virtual
+from clusterd.overview.alarms import alarms, late
+from clusterd.overview.values import ETCD, Holder, Observed, Overview, RouterLine, ServerLine, VirtualLine
 from clusterd.plane import AnyServiceKey, Destination, DestinationKey, Item, Key
-from clusterd.reports import (
-    ALL,
-    DRY_RUN,
-    FactorReport,
-    Followed,
-    Pause,
-    PoolReport,
-    Report,
-    RouterReport,
-    StandingReport,
-    Switchover,
-    VerdictReport,
-)
+from clusterd.reports import ALL, PoolReport, RouterReport, StandingReport, VerdictReport
 from clusterd.verdicts import EXTERNAL, Decision, decision, heard
 from clusterd.weights import Pool, Standing
 
-ETCD = "etcd"
+__all__ = [
+    "ETCD",
+    "Holder",
+    "Observed",
+    "Overview",
+    "RouterLine",
+    "ServerLine",
+    "VirtualLine",
+    "overview",
+    "with_counters",
+]
+
 _PLAIN = PoolReport()
 _TOLD = {"head", "applied", "follows", "converged", "ready", "not_ready", "problems", "drift", "drift_at"}
-
-
-class Holder(Report):
-    """Who has the lock of a group, and its fencing token."""
-
-    group: str
-    router: str
-    token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What there is beside the configuration. `counters` are those of one router, None where they are not known.
-
-    `leases_s` says how long each router's lease lives without a refresh. Where a router tells all this, and not etcd,
-    nothing is known of the others.
-    """
-
-    routers: Mapping[str, RouterReport] = field(default_factory=dict)
-    leases_s: Mapping[str, float] = field(default_factory=dict)
-    holders: tuple[Holder, ...] = ()
-    verdicts: Mapping[ServerId, tuple[VerdictReport, ...]] = field(default_factory=dict)
-    pools: Mapping[tuple[str, str], PoolReport] = field(default_factory=dict)  # by virtual server and router
-    pauses: tuple[Pause, ...] = ()
-    switchovers: tuple[Switchover, ...] = ()
-    pending: tuple[str, ...] = ()
-    strays: tuple[str, ...] = ()
-    head_hash: str = ""
-    counters: Mapping[Key, Counters] | None = None
-    counted_by: str = ""
-    told_by: str = ETCD
-
-
-class RouterLine(Report):
-    """One router. What is None is not known; `configured` is false where the document does not have it."""
-
-    name: str
-    alive: bool | None
-    configured: bool
-    role: str
-    since: str = ""
-    holds: tuple[Holder, ...] = ()
-    lease_left_s: float | None = None
-    head: int | None = None
-    applied: int | None = None
-    follows: Followed = Followed()
-    converged: bool | None = None
-    ready: bool | None = None
-    not_ready: tuple[str, ...] = ()
-    paused: Pause | None = None
-    problems: tuple[str, ...] = ()
-    drift: str = ""  # what others changed last in its kernel, and it repaired
-    drift_at: str = ""
-
-
-class ServerLine(Report):
-    """One real server. `effective_weight` None: not in the pool.
-
-    `observer` is whose verdict decides, "" where none or more than one does. `factors` is what has a say in the weight
-    beside the configuration and the verdicts.
-    """
-
-    name: str
-    address: str
-    port: int
-    weight: int
-    effective_weight: int | None
-    state: str  # up | down | draining | disabled | unchecked
-    up: bool | None
-    since: str = ""
-    detail: str = ""
-    observer: str = ""
-    disagreement: bool = False
-    verdicts: tuple[VerdictReport, ...] = ()
-    factors: tuple[FactorReport, ...] = ()
-    counters: Counters | None = None
-
-
-class VirtualLine(Report):
-    """One virtual server."""
-
-    name: str
-    group: str
-    address: str
-    port: int  # 0 is every port, or those of the mark
-    protocol: str
-    scheduler: str
-    enabled: bool
-    sorry_server: str | None
-    sorry_server_in_use: bool
-    servers: tuple[ServerLine, ...]
-    mark: int | None = None
-    alarms: tuple[str, ...] = ()
-    counters: Counters | None = None
-
-
-class Overview(Report):
-    """Everything. `late` says who did not apply the last commit; `alarms` what somebody should look after now.
-
-    `warnings` are for a quiet hour: what is not wrong now, and has faults that are known.
-    """
-
-    cluster: str
-    commit: int
-    told_by: str
-    counted_by: str
-    routers: tuple[RouterLine, ...]
-    virtuals: tuple[VirtualLine, ...]
-    pauses: tuple[Pause, ...]
-    switchovers: tuple[Switchover, ...]
-    pending: tuple[str, ...]
-    alarms: tuple[str, ...]
-    warnings: tuple[str, ...]
-    late: tuple[str, ...]
-    converged: bool
 
 
 def overview(name: str, commit: int, cluster: Cluster, seen: Observed) -> Overview:
     """Return the cluster `name` as it is, with commit number `commit`."""
     routers = tuple(_routers(cluster, seen))
     virtuals = tuple(_virtuals(cluster, seen))
-    late = tuple(_late(routers, commit, seen.head_hash))
+    behind = tuple(late(routers, commit, seen.head_hash))
     return Overview(
         cluster=name,
         commit=commit,
@@ -162,10 +47,10 @@ def overview(name: str, commit: int, cluster: Cluster, seen: Observed) -> Overvi
         pauses=seen.pauses,
         switchovers=seen.switchovers,
         pending=seen.pending,
-        alarms=tuple(dict.fromkeys(_alarms(cluster, seen, routers, virtuals))),
+        alarms=tuple(dict.fromkeys(alarms(cluster, seen, routers, virtuals))),
         warnings=tuple(dict.fromkeys(each for name in sorted(seen.routers) for each in seen.routers[name].warnings)),
-        late=late,
-        converged=not late,
+        late=behind,
+        converged=not behind,
     )
 
 
@@ -292,46 +177,3 @@ def _state(virtual: Virtual, server: Server, up: bool | None) -> str:
 
 def _counted(seen: Observed, key: AnyServiceKey | DestinationKey) -> Counters | None:
     return None if seen.counters is None else seen.counters.get(key)
-
-
-def _late(routers: tuple[RouterLine, ...], commit: int, head_hash: str) -> Iterator[str]:
-    alive = [router for router in routers if router.alive]
-    if not alive:
-        yield "no router is alive"
-    elif all(router.role == DRY_RUN for router in alive):
-        yield "every router is in a dry run"
-    for router in alive:
-        if router.applied is None:
-            yield f"{router.name} does not say which commit it applied"
-        elif router.applied < commit:
-            yield f"{router.name} is at commit {router.applied} of {commit}"
-        elif head_hash and router.follows.lost_by(commit, head_hash, router.head):
-            yield f"{router.name} follows commit {router.follows.number}, which this etcd does not have"
-        elif router.converged is False:
-            yield f"{router.name}'s kernel is not as commit {commit} wants it"
-
-
-def _alarms(
-    cluster: Cluster, seen: Observed, routers: tuple[RouterLine, ...], virtuals: tuple[VirtualLine, ...]
-) -> Iterator[str]:
-    unheld = set(carried(cluster).values()) - {holder.group for holder in seen.holders}
-    for group in sorted(unheld) if seen.told_by == ETCD else ():
-        yield "no router is active" + ("" if group == DEFAULT_GROUP else f" for group {group}")
-    for router in routers:
-        if router.configured and router.alive is False:
-            yield f"router {router.name} is not alive"
-        yield from (f"router {router.name}: {problem}" for problem in router.problems)
-    for virtual in virtuals:
-        if virtual.enabled and not any(server.effective_weight for server in virtual.servers):
-            instead = ": its sorry server answers" if virtual.sorry_server_in_use else ""
-            yield f"virtual server {virtual.name} has no real server in its pool{instead}"
-        yield from (f"virtual server {virtual.name}: {alarm}" for alarm in virtual.alarms)
-        for server in virtual.servers:
-            if server.disagreement and server.state != "disabled":
-                yield f"routers disagree on {virtual.name}/{server.name}: {_told(server.verdicts)}"
-    yield from (f"{name} in etcd is not what was committed; see `clusterd adopt`" for name in seen.strays)
-
-
-def _told(verdicts: tuple[VerdictReport, ...]) -> str:
-    words = {True: "up", False: "down", None: "unknown"}
-    return ", ".join(f"{words[one.up]} says {one.observer} ({one.detail})" for one in verdicts)
