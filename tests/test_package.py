@@ -15,6 +15,9 @@ from clusterd import __version__
 from tests.store.engine import ROOT, docker
 
 OLD, NEW = f"{__version__}-1", f"{__version__}-2"
+ASK_THE_CONSOLE = (
+    r"""bash -c 'exec 3<>/dev/tcp/127.0.0.1/8480; printf "GET /login HTTP/1.0\r\n\r\n" >&3; head -n 1 <&3'"""
+)
 UNITS = ("clusterd-router", "clusterd-agent", "clusterd-undoer", "clusterd-web")
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -112,11 +115,14 @@ def test_upgraded_in_place_its_settings_stay_and_its_running_services_are_restar
     host.until(applied)
     host("systemctl stop clusterd-router && systemctl start clusterd-router")  # its next lease is as long as that
     host.until(applied)
-    before = host.running("clusterd-router")
+    host("systemctl start clusterd-web")  # which ends when the console answers
+    before = {unit: host.running(unit) for unit in ("clusterd-router", "clusterd-web")}
     host.install(NEW)
     assert host("dpkg-query --show --showformat '${Version}' clusterd") == NEW
     assert settings in host("cat /etc/clusterd/clusterd.toml") + "\n"
-    assert host.running("clusterd-router") not in (before, "0")
+    for unit, process in before.items():
+        assert host.running(unit) not in (process, "0")
+    host.until(lambda: "200 OK" in host(ASK_THE_CONSOLE, check=False))
     assert host.running("clusterd-agent") == "0"
     host.until(applied)
     log = host("journalctl --no-pager --unit clusterd-router")
