@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 from clusterd.model import Timing
 
+_COUNTS_AS = {initial: f"counts as {initial} until checks say otherwise" for initial in ("up", "down")}  # each once
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -59,8 +61,7 @@ def begun(known: Verdict | None, timing: Timing, now_s: float) -> Record:
     """Return the record of a server that is new here: with the verdict known from elsewhere, else as `initial` says."""
     if known is not None or timing.initial == "unknown":
         return Record(known)
-    up = timing.initial == "up"
-    return Record(Verdict(up, now_s, f"counts as {timing.initial} until checks say otherwise"))
+    return Record(Verdict(timing.initial == "up", now_s, _COUNTS_AS[timing.initial]))
 
 
 def step(record: Record, observation: Observation, timing: Timing, now_s: float) -> Record:

@@ -19,7 +19,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -70,7 +69,7 @@ class Watch:
     target: Target
     record: Record
     phase_s: float
-    entry: Entry | None = field(default=None)
+    entry: "Entry[Watch] | None" = field(default=None)
     attempt: Attempt | None = field(default=None)
 
     def stop(self) -> None:
@@ -91,7 +90,7 @@ class Prober:
         self._same: dict[str, Check] = {}  # each check once, by its words: there are many targets for each
         self.lateness = Lateness()
         self._results, self._late = Counter[tuple[str, str]](), Histogram(SHORT_S)
-        self._schedule = Schedule()
+        self._schedule = Schedule(self._begin)
 
     def assign(self, targets: Iterable[Target], gone: Iterable[Identity] = ()) -> None:
         """Check these targets as they are now, and those that are gone no more; all others go on.
@@ -134,7 +133,7 @@ class Prober:
                 self._plan(watch, next_place_s(watch.phase_s, watch.target.check, now_s))
 
     def _plan(self, watch: Watch, due_s: float) -> None:
-        watch.entry = self._schedule.at(due_s, partial(self._begin, watch, due_s))
+        watch.entry = self._schedule.at(due_s, watch)
 
     def _begin(self, watch: Watch, started_s: float) -> None:
         target = watch.target
@@ -153,7 +152,7 @@ class Prober:
     def learn(self, watch: Watch, found: Observation, started_s: float) -> None:
         """Take in what a check found out that was to begin at `started_s`, and plan the next."""
         target, before, now_s = watch.target, watch.record, self._time_s()
-        watch.record = step(before, found, target.check, now_s)
+        watch.record, watch.attempt = step(before, found, target.check, now_s), None
         result = ("passed" if found.ok else "failed") if found.conclusive else "inconclusive"
         self._results[target.check.type, result] += 1
         if not found.conclusive:

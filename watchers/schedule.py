@@ -1,39 +1,45 @@
-"""Calls things at their times: one timer of the event loop for any number of them."""
+"""Things whose times come: one timer of the event loop for any number of them, and one call for all.
+
+There may be 30,000 of them at any time, so each is two numbers and what it is about.
+"""
 
 import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
+_T = TypeVar("_T")
 _AT_ONCE = 64  # calls before the loop has its turn again
 
 
-class Entry:
-    """Something to be called. `due_s` is on the loop's clock."""
+class Entry(Generic[_T]):
+    """Something whose time comes at `due_s`, on the loop's clock; None once it was cancelled."""
 
-    __slots__ = ("call", "due_s")
+    __slots__ = ("due_s", "what")
 
-    def __init__(self, call: Callable[[], None], due_s: float) -> None:
-        self.call: Callable[[], None] | None = call
+    def __init__(self, due_s: float, what: _T) -> None:
         self.due_s = due_s
+        self.what: _T | None = what
 
     def cancel(self) -> None:
-        """Call it no more."""
-        self.call = None
+        """Forget it."""
+        self.what = None
 
 
-class Schedule:
-    """Entries in the order of their times."""
+class Schedule(Generic[_T]):
+    """Calls `due` with each thing and its time when that has come."""
 
-    def __init__(self) -> None:
+    def __init__(self, due: Callable[[_T, float], None]) -> None:
+        self._due = due
         self._loop = asyncio.get_running_loop()
-        self._heap: list[tuple[float, int, Entry]] = []
+        self._heap: list[tuple[float, int, Entry[_T]]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
-    def at(self, due_s: float, call: Callable[[], None]) -> Entry:
-        """Have something called at a time."""
-        entry = Entry(call, due_s)
+    def at(self, due_s: float, what: _T) -> Entry[_T]:
+        """Let the time of something come."""
+        entry = Entry(due_s, what)
         heapq.heappush(self._heap, (due_s, next(self._numbers), entry))
         if self._timer is None or due_s < self._timer.when():
             self._set()
@@ -51,7 +57,7 @@ class Schedule:
             if not self._heap or self._heap[0][0] > now_s:
                 break
             _, _, entry = heapq.heappop(self._heap)
-            if entry.call is not None:
-                entry.call()
+            if entry.what is not None:
+                self._due(entry.what, entry.due_s)
         if self._timer is None:
             self._set()
