@@ -39,9 +39,12 @@ class GenericNetlink:
     def _body(self, command: int, body: bytes) -> bytes:
         return _HEADER.pack(command, self._version, 0) + body
 
-    def ask(self, command: int, body: bytes = b"", flags: int = DUMP) -> list[bytes]:
-        """Send one request and return the attributes of each answer. Raises OSError with the kernel's errno."""
-        return [reply[_HEADER.size :] for reply in self._netlink.ask(self._family, self._body(command, body), flags)]
+    def ask(self, command: int, body: bytes = b"", flags: int = DUMP, skip: int = 0) -> list[bytes]:
+        """Send one request and return the attributes of each answer, less the bytes at its beginning that are skipped.
+
+        Raises OSError with the kernel's errno.
+        """
+        return self._netlink.ask(self._family, self._body(command, body), flags, _HEADER.size + skip)
 
     def send(self, messages: Sequence[tuple[int, bytes]]) -> dict[int, int]:
         """Send many (command, body) and return {position: errno} of those that the kernel refused."""

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import get_args
 
 from clusterd.counters import Counters
-from clusterd.dataplane.netlink import Layout, attribute, attributes, nested
+from clusterd.dataplane.netlink import HEAD, Layout, attribute, attributes, nested
 from clusterd.model import Checksum, Forwarding, Protocol, TunnelType
 from clusterd.plane import (
     AnyServiceKey,
@@ -38,6 +38,7 @@ _DEST_ADDR, _DEST_PORT, _DEST_FWD, _DEST_WEIGHT, _DEST_UPPER, _DEST_LOWER, _DEST
 _DEST_PERSISTENT, _DEST_FAMILY = 9, 11
 _DEST_TUN_TYPE, _DEST_TUN_PORT, _DEST_TUN_FLAGS = range(13, 16)
 _SVC_STATS64 = _DEST_STATS64 = 12  # since Linux 4.1
+_SVC_COUNTED = frozenset({10, _SVC_STATS64})
 _STATS = (  # by their numbers there, from 1 on: each of 64 bits
     "connections",
     "packets_in",
@@ -73,6 +74,9 @@ _READ_LAYOUT = Layout(  # as kernels since Linux 5.3 fill it in (ip_vs_ctl.c, ip
     *((_DEST_TUN_TYPE, "B"), (_DEST_TUN_PORT, "2s"), (_DEST_TUN_FLAGS, "H"), (_DEST_UPPER, "I"), (_DEST_LOWER, "I")),
     *((_DEST_ACTIVE, "I"), (_DEST_INACTIVE, "I"), (_DEST_PERSISTENT, "I"), (_DEST_FAMILY, "H")),
 )
+
+_COUNTED = _READ_LAYOUT.span(_DEST_ACTIVE, _DEST_PERSISTENT)
+_COUNTED_HEAD = attribute(_DEST_ACTIVE, bytes(4))[:HEAD]
 
 _SERVICE_COMMANDS = {Verb.ADD: _NEW_SERVICE, Verb.SET: _SET_SERVICE, Verb.DELETE: _DEL_SERVICE}
 _DESTINATION_COMMANDS = {Verb.ADD: _NEW_DEST, Verb.SET: _SET_DEST, Verb.DELETE: _DEL_DEST}
@@ -174,7 +178,12 @@ def message(operation: Operation) -> tuple[int, bytes]:
 
 def service(data: bytes) -> Service | None:
     """Return the service that these attributes describe, None where it is of a protocol that we do not know."""
-    found = dict(attributes(data))
+    return _service_of(tuple(each for each in attributes(data) if each[0] not in _SVC_COUNTED))
+
+
+@lru_cache(maxsize=1 << 14)  # all services are looked at every few seconds, and are mostly as they were
+def _service_of(told: tuple[tuple[int, bytes], ...]) -> Service | None:
+    found = dict(told)
     key = _decoded_key(found)
     if key is None:
         return None
@@ -218,6 +227,16 @@ def destination(behind: AnyServiceKey, data: bytes) -> Destination:
     way = _WAYS[method & _FORWARDING_MASK]
     tunnel = _tunnel_of(kind, tunnel_port, flags) if way == "tunnel" else IPIP
     return Destination(key, way, weight, tunnel, upper, lower)
+
+
+def uncounted(data: bytes) -> bytes:
+    """Return a destination's attributes without what is counted: while they are the same, so is the destination.
+
+    Attributes in another order are all of them returned.
+    """
+    if data[_COUNTED.start : _COUNTED.start + HEAD] != _COUNTED_HEAD:
+        return data
+    return data[: _COUNTED.start] + data[_COUNTED.stop : _READ_LAYOUT.size]
 
 
 def _destination_of(behind: AnyServiceKey, found: Mapping[int, bytes]) -> Destination:

@@ -13,12 +13,15 @@ from typing import Any
 from clusterd.errors import ApplyError
 
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
+HEAD = 4  # bytes of an attribute before its payload
 _NOOP, _ERROR, _DONE = 1, 2, 3
 _SOL_NETLINK, _CAP_ACK = 270, 10
 # The kernel answers all messages of a send before we can read, and drops what does not fit: the receive buffer's
 # 212,992 bytes (net.core.rmem_default) hold 277 refusals of 768 bytes.
 _SEND_MESSAGES = 100
-_RECEIVE_BYTES = 1 << 16  # the kernel's answers to a dump come in pieces of 32 kB at most (af_netlink.c, netlink_dump)
+# The kernel gives each piece of its answer to a dump so much memory, 32 kB at most, and clears that where it was built
+# so (af_netlink.c, netlink_dump; CONFIG_INIT_ON_ALLOC_DEFAULT_ON), even for a piece that says only that this was all.
+_RECEIVE_BYTES = 1 << 14
 _NESTED, _TYPE_MASK = 0x8000, 0x3FFF
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _TIMEOUT_S = 10.0
@@ -56,8 +59,20 @@ class Layout:
         padded = (f"I{code}{-length % 4}x" for (_, code), length in zip(fields, lengths, strict=True))
         heads = (struct.pack("=HH", 4 + length, kind) for (kind, _), length in zip(fields, lengths, strict=True))
         self._struct = struct.Struct("=" + "".join(padded))
+        self._kinds = [kind for kind, _ in fields]
+        self._lengths = [(HEAD + length + 3) & ~3 for length in lengths]
         self._heads = tuple(struct.unpack("=I", head)[0] for head in heads)
         self._blank = [part for head in self._heads for part in (head, None)]
+
+    @property
+    def size(self) -> int:
+        """How many bytes they take."""
+        return self._struct.size
+
+    def span(self, first: int, last: int) -> slice:
+        """Return where the attributes from one kind to another are."""
+        begin, end = self._kinds.index(first), self._kinds.index(last) + 1
+        return slice(sum(self._lengths[:begin]), sum(self._lengths[:end]))
 
     def pack(self, *values: object) -> bytes:
         """Return the attributes with these payloads."""
@@ -71,14 +86,6 @@ class Layout:
             return None
         parts = self._struct.unpack_from(data)
         return parts[1::2] if parts[::2] == self._heads else None
-
-
-def inside(data: bytes, kind: int) -> bytes:
-    """Return the payload of the attribute that data begins with, nothing where that is not of this kind."""
-    if len(data) < 4:
-        return b""
-    length, found = struct.unpack_from("=HH", data)
-    return data[4:length] if found & _TYPE_MASK == kind else b""
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -109,8 +116,8 @@ class Netlink:
         self._sequence += 1
         return _HEADER.pack(_HEADER.size + len(body), kind, REQUEST | flags, self._sequence, 0) + body
 
-    def ask(self, kind: int, body: bytes = b"", flags: int = DUMP) -> list[bytes]:
-        """Send one request and return the payload of each answer.
+    def ask(self, kind: int, body: bytes = b"", flags: int = DUMP, skip: int = 0) -> list[bytes]:
+        """Send one request and return the payload of each answer, less the bytes at its beginning that are skipped.
 
         Raises OSError with the kernel's errno, and ApplyError where it does not answer.
         """
@@ -125,7 +132,7 @@ class Netlink:
                     if code:
                         raise OSError(-code, os.strerror(-code))
                     return replies
-                replies.append(payload)
+                replies.append(payload[skip:])
 
     def send(self, kind: int, bodies: Sequence[bytes], flags: int = 0) -> dict[int, int]:
         """Send many and return {position: errno} of those that the kernel refused."""
@@ -158,4 +165,4 @@ class Netlink:
             length = self._socket.recv_into(self._received)
         except OSError as error:
             raise ApplyError(f"the kernel did not answer over netlink: {error}") from error
-        yield from messages(bytes(memoryview(self._received)[:length]))
+        return messages(bytes(memoryview(self._received)[:length]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusterd.dataplane import genetlink
 from clusterd.dataplane.genetlink import GenericNetlink
-from clusterd.dataplane.netlink import ACK, Layout, attribute, attributes, inside, nested
+from clusterd.dataplane.netlink import ACK, HEAD, Layout, attribute, attributes, nested
 from clusterd.errors import ApplyError
 
 KINDS = st.integers(1, 0x3FFF)
@@ -61,23 +61,13 @@ def test_other_attributes_are_not_taken_for_those_of_a_layout(pairs: list[tuple[
     assert Layout((0x4000, "I")).unpack(data) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"\x08\0\1"])
-def test_where_no_attribute_is_nothing_is_inside(data: bytes) -> None:
-    assert inside(data, 1) == b""
-
-
-def test_what_an_answer_is_about_is_inside_its_only_attribute() -> None:
-    answer = nested(2, attribute(7, b"seven"))
-    assert inside(answer, 2) == attribute(7, b"seven")
-    assert inside(answer, 1) == b""
-
-
 def test_the_kernel_names_its_families() -> None:
     netlink = GenericNetlink("nlctrl")
     (reply,) = netlink.ask(3, attribute(2, b"nlctrl\0"), ACK)
     assert dict(attributes(reply))[2] == b"nlctrl\0"
     assert struct.unpack("=H", dict(attributes(reply))[1]) == (16,)
     assert len(netlink.ask(3)) >= 1
+    assert netlink.ask(3, attribute(2, b"nlctrl\0"), ACK, HEAD) == [reply[HEAD:]]
     netlink.close()
 
 

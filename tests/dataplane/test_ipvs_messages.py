@@ -1,6 +1,7 @@
 """IPVS items as the kernel is told of them, and as it tells of them: in its order, and in any other."""
 
 import struct
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -16,6 +17,7 @@ DESTINATIONS = [
     Destination(DestinationKey(MarkKey(7, 6), IPv6Address("fd00::1"), 0), "direct", 0),
 ]
 KERNELS_ORDER = (1, 2, 3, 4, 13, 14, 15, 5, 6, 7, 8, 9, 11)  # ip_vs_ctl.c, ip_vs_genl_fill_dest
+KINDS = {"weight": 4, "upper": 5, "lower": 6, "active": 7, "inactive": 8, "persistent": 9}
 ABSENT = {13: b"\0", 14: b"\0\0", 15: b"\0\0"} | {kind: struct.pack("=I", 9) for kind in (7, 8, 9)}
 
 
@@ -30,11 +32,41 @@ def test_a_destination_is_read_as_it_was_told(destination: Destination) -> None:
     assert messages.destination(destination.key.service, told(destination)) == destination
 
 
+def read(destination: Destination, order: Iterable[int] = KERNELS_ORDER, **other: int) -> bytes:
+    """Return what a kernel says of it; `other` has the numbers that are others than those it was told, by name."""
+    numbers = {KINDS[name]: struct.pack("=I", number) for name, number in other.items()}
+    found = ABSENT | dict(attributes(told(destination))) | numbers
+    return b"".join(attribute(kind, found[kind]) for kind in order) + attribute(12, str(other).encode())
+
+
 @pytest.mark.parametrize("destination", DESTINATIONS, ids=str)
 def test_a_destination_is_read_in_the_kernels_order_in_one_go(
     destination: Destination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = ABSENT | dict(attributes(told(destination)))
-    data = b"".join(attribute(kind, found[kind]) for kind in KERNELS_ORDER)
+    data = read(destination)
     monkeypatch.delattr(messages, "_destination_of")
-    assert messages.destination(destination.key.service, data + attribute(12, b"stats")) == destination
+    assert messages.destination(destination.key.service, data) == destination
+
+
+@pytest.mark.parametrize("destination", DESTINATIONS, ids=str)
+def test_while_only_what_is_counted_changes_the_rest_is_the_same_bytes(destination: Destination) -> None:
+    before = messages.uncounted(read(destination))
+    assert messages.uncounted(read(destination, active=1, inactive=2, persistent=3)) == before
+
+
+@pytest.mark.parametrize("name", ["weight", "upper", "lower"])
+def test_what_is_configured_changes_these_bytes(name: str) -> None:
+    assert messages.uncounted(read(DESTINATIONS[0], KERNELS_ORDER, **{name: 1})) != messages.uncounted(
+        read(DESTINATIONS[0])
+    )
+
+
+def test_addresses_of_both_families_with_the_same_bytes_are_told_apart() -> None:
+    short, long = IPv4Address("192.168.1.1"), IPv6Address(IPv4Address("192.168.1.1").packed.ljust(16, b"\0"))
+    one, other = (Destination(DestinationKey(WEB, host, 80), "tunnel", 1) for host in (short, long))
+    assert messages.uncounted(read(one)) != messages.uncounted(read(other))
+
+
+def test_of_attributes_in_another_order_none_is_taken_for_counted() -> None:
+    data = read(DESTINATIONS[0], reversed(KERNELS_ORDER))
+    assert messages.uncounted(data) == data

@@ -15,7 +15,7 @@ from clusterd import configuration
 from clusterd.configuration import Committed
 from clusterd.dataplane import ipvs_messages as messages
 from clusterd.dataplane.genetlink import GenericNetlink
-from clusterd.dataplane.netlink import inside
+from clusterd.dataplane.netlink import DUMP, HEAD
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.model import Cluster
@@ -40,9 +40,9 @@ class Weight:
 
     def __call__(self) -> int | None:
         """Return it, None where there is no such real server."""
-        for answer in self._netlink.ask(messages.GET_DESTINATION, messages.which(self._key.service)):
+        for answer in self._netlink.ask(messages.GET_DESTINATION, messages.which(self._key.service), DUMP, HEAD):
             if self._key.address.packed in answer:  # the others are not worth decoding
-                return messages.destination(self._key.service, inside(answer, messages.DESTINATION)).weight
+                return messages.destination(self._key.service, answer).weight
         return None
 
     def close(self) -> None:
