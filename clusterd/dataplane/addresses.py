@@ -3,11 +3,8 @@
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from errno import EADDRNOTAVAIL, ESRCH
-from ipaddress import ip_address
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
 from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
@@ -16,6 +13,7 @@ from clusterd.dataplane.neighbours import announcements, question
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Operation, Scope, Verb
 
 _LATE_S = 0.05  # what the election's margin leaves beside the kernel's sweep
+_NOT_THERE = (EADDRNOTAVAIL, ESRCH)
 _GONE = "its time was over before it could be added"
 
 
@@ -23,12 +21,10 @@ class Addresses:
     """The addresses of the network namespace in which this was made."""
 
     def __init__(self) -> None:
-        self._route = IPRoute()
         self._lifetimes = Lifetimes()
 
     def close(self) -> None:
         """Close the socket; addresses stay for their lifetime."""
-        self._route.close()
         self._lifetimes.close()
 
     def read(self, scope: Scope) -> dict[Key, Item]:
@@ -54,10 +50,8 @@ class Addresses:
 
     def renew(self, addresses: Iterable[Address], until_s: float) -> list[Failure]:
         """Let existing addresses live until `until_s`."""
-        wanted = {address.key: address for address in addresses}
-        present = self.read(Scope(addresses=frozenset(wanted)))
-        same = [address for key, address in wanted.items() if present.get(key) == address]
-        return self._give([(Operation(Verb.SET, address), address) for address in same], until_s)
+        there = self._lifetimes.among(tuple(addresses))
+        return self._give([(Operation(Verb.SET, address), address) for address in there], until_s)
 
     def announce(self, addresses: Iterable[Address]) -> None:
         """Tell everybody of those that the kernel has."""
@@ -83,41 +77,24 @@ class Addresses:
 
     def _delete(self, operation: Operation, address: Address) -> Failure | None:
         """Remove the address, whatever its prefix is by now."""
-        index = self._index(address.interface)
-        if not index:
+        if not self._index(address.interface):
             return None
-        try:
-            if not self._deleted(index, address):
-                found = self.read(Scope(addresses=frozenset({address.key}))).values()
-                for other in (item for item in found if isinstance(item, Address)):
-                    self._deleted(index, other)
-        except NetlinkError as error:
-            return Failure(operation, os.strerror(error.code))
-        return None
-
-    def _deleted(self, index: int, address: Address) -> bool:
-        """Remove the address of exactly this prefix; return whether there was one. Raises NetlinkError."""
-        prefix = address.address.network.prefixlen
-        try:
-            self._route.addr("del", index=index, address=str(address.address.ip), prefixlen=prefix)
-        except NetlinkError as error:
-            if error.code in (EADDRNOTAVAIL, ESRCH):
-                return False
-            raise
-        return True
+        code = self._lifetimes.take(address)
+        if code in _NOT_THERE:
+            found = self.read(Scope(addresses=frozenset({address.key}))).values()
+            codes = [self._lifetimes.take(other) for other in found if isinstance(other, Address)]
+            code = next((each for each in codes if each not in _NOT_THERE), 0)
+        return Failure(operation, os.strerror(code)) if code else None
 
     def ask(self, hosts: Iterable[HostAddress]) -> None:
         """Ask each host that is a neighbour whether it is there; one that no route leads to is not asked."""
         for host in hosts:
-            try:
-                (route,) = self._route.route("get", dst=str(host))
-                interface = socket.if_indextoname(route.get("oif"))
-                own = ip_address(route.get("prefsrc"))
-                with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
-                    link.bind((interface, 0))
+            way = self._lifetimes.route(host)
+            if way:
+                index, own = way
+                with suppress(OSError), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+                    link.bind((socket.if_indextoname(index), 0))
                     link.send(question(link.getsockname()[4], own, host))
-            except (NetlinkError, OSError, ValueError):
-                continue
 
     def _index(self, interface: str) -> int:
         try:
