@@ -33,6 +33,7 @@ class ConfigurationFollower:
     lvs_cf: Path
 
     good: LastGood | None = None
+    follows: Followed = field(default_factory=Followed)  # that, as others are told
     seen_number: int = 0
     seen: Committed | ConfigError | None = None
     given_up: frozenset[str] = frozenset()  # hashes of commits that routers are to follow no longer
@@ -41,15 +42,11 @@ class ConfigurationFollower:
     _sections: lvscf.Sections = field(default_factory=lvscf.Sections)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def follows(self) -> Followed:
-        """What is followed, as others are told."""
-        return Followed(number=self.good.number, hash=self.good.hash) if self.good else Followed()
-
     def start(self) -> LastGood | None:
         """Return the last good configuration from the file, if there is one."""
         self.good = self._saved = last_good.load(self.file)
         if self.good:
+            self.follows = _told(self.good)
             self.seen_number = self.good.number
             about = tagged("last good", commit=self.good.number)
             log.info("starting from the last good configuration, commit %d", self.good.number, extra=about)
@@ -73,6 +70,7 @@ class ConfigurationFollower:
         log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message", extra=about)
         drains = drained(self._drains(seen.number), seen.cluster, time.time())
         self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret, drains)
+        self.follows = _told(self.good)
         return self.good
 
     def _drains(self, number: int) -> Drains:
@@ -111,6 +109,10 @@ class ConfigurationFollower:
         except OSError as error:
             problems.append(f"{self.lvs_cf}: {error.strerror}")
         self.problems.about("files", *problems)
+
+
+def _told(good: LastGood) -> Followed:
+    return Followed(number=good.number, hash=good.hash)
 
 
 def _write_lvs_cf(file: Path, good: LastGood, sections: lvscf.Sections) -> None:

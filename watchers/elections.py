@@ -121,7 +121,9 @@ class Elections:
 
     def since(self, group: str) -> str:
         """Return since when this router has had its role in a group, UTC."""
-        return self._since.setdefault(group, utc(datetime.now(UTC)))
+        if group not in self._since:
+            self._since[group] = utc(datetime.now(UTC))
+        return self._since[group]
 
     # --- beginning and ending -------------------------------------------------------------------------------------
 

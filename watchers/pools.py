@@ -27,6 +27,7 @@ class Pools:
         self._memories: dict[str, Memory] = {}
         self._leaving: set[str] = set()  # the virtual servers whose drained real servers leave in the end
         self._again_s: dict[str, float] = {}
+        self._next_s = float("inf")  # the first of them: most ticks come before it
         self.all: dict[str, Pool] = {}
         self.notable: dict[
             str, Pool
@@ -53,7 +54,7 @@ class Pools:
         """Say that these virtual servers may be others now."""
         for name in names:
             if name in self._cluster.virtuals:
-                self._again_s[name] = float("-inf")
+                self._again_s[name] = self._next_s = float("-inf")
 
     def touch_all(self) -> None:
         """Say that all may be."""
@@ -88,7 +89,7 @@ class Pools:
     @property
     def touched(self) -> bool:
         """Whether there are virtual servers that may be others by now, whatever the time is."""
-        return float("-inf") in self._again_s.values()
+        return self._next_s == float("-inf")
 
     def kept(self) -> dict[str, int]:
         """Return how many servers of which virtual server stay although they are down."""
@@ -96,6 +97,8 @@ class Pools:
 
     def look(self, now_s: float, most: int | None = None) -> bool:
         """Work out what may have changed by now, of so many virtual servers, and return whether it did."""
+        if now_s < self._next_s:
+            return False
         changed = False
         for name in [name for name, again_s in self._again_s.items() if again_s <= now_s][:most]:
             virtual = self._cluster.virtuals[name]
@@ -113,6 +116,7 @@ class Pools:
             self.notable.pop(name, None)
             if found.notable:
                 self.notable[name] = found
+        self._next_s = min(self._again_s.values(), default=float("inf"))
         return changed
 
     def _sighting(self, name: str, label: str, virtual: Virtual) -> Sighting:

@@ -448,6 +448,10 @@ class Router:
             **({"drift": drift.text, "drift_at": drift.time} if drift else {}),
         )
 
+    def line(self) -> str:
+        """Return how this router is, in one line."""
+        return self._status().line() if self._followed else "waits for a configuration"
+
     def sight(self) -> Sight | None:
         """Return what this router knows, for whoever asks on this host; None while it follows nothing."""
         if not self._followed:

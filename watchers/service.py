@@ -29,7 +29,6 @@ from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
 from watchers.local_socket import LocalSocket, answer, planned
 from watchers.logs import tagged
-from watchers.metrics import Endpoint, counting
 from watchers.notifying import Notifier
 from watchers.releasing import released
 from watchers.router import Places, Router
@@ -117,8 +116,10 @@ async def _serve(read: Settings) -> None:
     tasks.supervise("the socket for plans", plans.run)
     tasks.supervise("etcd's releases", EtcdReleases(lambda: _members(read), bool(read.user), router.warn_of).run)
     notifier = Notifier()
-    tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), lambda: _line(router)))
+    tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), router.line))
     if read.metrics:
+        from watchers.metrics import Endpoint, counting  # here, since the library for it takes 8 MB
+
         tasks.supervise("metrics", Endpoint(read, router.figures, router.problems).run)
         tasks.supervise("reading counters", lambda: counting(writer, router.scope))
     try:
@@ -138,11 +139,6 @@ def _members(read: Settings) -> Awaitable[tuple[MemberFacts, ...]]:
 
 def _decides(router: Router) -> bool:
     return boottime_s() < router.decided_s + HUNG_S
-
-
-def _line(router: Router) -> str:
-    sight = router.sight()
-    return sight.status.line() if sight else "waits for a configuration"
 
 
 def _in_memory() -> KernelWriter:
