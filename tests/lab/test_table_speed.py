@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.bench.figures import BUILD, CLUSTERD, IPVSADM, READ
+from tests.lab.bench.figures import BUILD, CLUSTERD, FIRST, IPVSADM, READ
 from tests.lab.bench.sizes import Size
 from tests.lab.bench.tables import PLACE, of
 from tests.lab.namespaces import call, ip
@@ -20,9 +20,10 @@ def place() -> Iterator[str]:
     ip([f"netns del {PLACE}"])
 
 
-def test_building_the_table_takes_no_longer_than_by_ipvsadm_and_reading_it_not_three_times_as_long(place: str) -> None:
+def test_the_table_is_built_in_less_time_than_by_ipvsadm_and_read_again_in_twice_its_time_at_most(place: str) -> None:
     found = call(place, lambda: list(of(Size(300, 10))))
     least = {(each.what, each.program): min(each.values) for each in found}
     print(least)
     assert least[BUILD, CLUSTERD] <= least[BUILD, IPVSADM]
-    assert least[READ, CLUSTERD] <= 3 * least[READ, IPVSADM]
+    assert least[READ, CLUSTERD] <= 2 * least[READ, IPVSADM]
+    assert least[FIRST, CLUSTERD] <= 4 * least[READ, IPVSADM]

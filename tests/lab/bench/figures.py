@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from tests.lab.bench.sizes import Size
 
 CLUSTERD, KEEPALIVED, IPVSADM = "clusterd", "keepalived", "ipvsadm"
-COMMIT, BUILD, READ, SAME = "one weight", "first build", "read back and compare", "look again"
+COMMIT, BUILD, SAME = "one weight", "first build", "look again"
+READ, FIRST = "read back and compare", "read back and compare, when nothing is known"
 PLAN_SHARED, PLAN_EQUAL = "plan of one change, items shared", "plan of one change, items equal"
 SPENT, ROUTER_MB, PROBER_MB = "most of a lease that was used up", "router's memory", "prober's memory"
 IDLE = "idle router"

@@ -15,7 +15,7 @@ from clusterd.clock import boottime_s
 from clusterd.dataplane.ipvs import Ipvs
 from clusterd.dataplane.kernel import Kernel
 from clusterd.plan import plan
-from tests.lab.bench.figures import BUILD, CLUSTERD, IPVSADM, READ, SAME, Figure, tell
+from tests.lab.bench.figures import BUILD, CLUSTERD, FIRST, IPVSADM, READ, SAME, Figure, tell
 from tests.lab.bench.sizes import Size
 from tests.lab.cluster import destinations
 from tests.lab.namespaces import call, ip
@@ -60,15 +60,19 @@ def built(size: Size) -> float:
     return took_s
 
 
-def looked(size: Size) -> tuple[float, float]:
-    """Read and compare all of it, and once more when it is known."""
-    wanted, scope = size.plane(), size.scope()
+def looked(size: Size) -> tuple[float, float, float]:
+    """Read and compare all of it for the first time; look whether it has changed; read and compare all of it again."""
+    wanted, scope, keys = size.plane(), size.scope(), tuple(size.keys())
     with contextlib.closing(Ipvs()) as ipvs:
 
-        def work() -> None:
+        def look() -> None:
             assert plan(ipvs.read(scope), wanted) == ()
 
-        return timed(work), timed(work)
+        def read() -> None:
+            assert plan(ipvs.review(keys), found) == ()
+
+        first_s, found = timed(look), ipvs.review(keys)
+        return first_s, timed(look), timed(read)
 
 
 def of(size: Size) -> Iterator[Figure]:
@@ -80,13 +84,13 @@ def of(size: Size) -> Iterator[Figure]:
         ours.append(built(size))
     yield Figure.of(BUILD, IPVSADM, size, theirs)
     yield Figure.of(BUILD, CLUSTERD, size, ours)
-    listed, both = list[float](), list[tuple[float, float]]()
+    listed, ours_read = list[float](), list[tuple[float, float, float]]()
     for _ in range(ROUNDS):
         listed.append(timed(lambda: ipvsadm("-Ln")))
-        both.append(looked(size))
+        ours_read.append(looked(size))
     yield Figure.of(READ, IPVSADM, size, listed)
-    yield Figure.of(READ, CLUSTERD, size, (first for first, _ in both))
-    yield Figure.of(SAME, CLUSTERD, size, (second for _, second in both))
+    for what, values in zip((FIRST, SAME, READ), zip(*ours_read, strict=True), strict=True):
+        yield Figure.of(what, CLUSTERD, size, values)
     ipvsadm("-C")
 
 
