@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from clusterd import configuration
+from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.election import LeaseSeen, LockSeen, StoreReplaced
 from clusterd.errors import ClusterdError, Compacted, ConfigError
@@ -22,6 +23,8 @@ from watchers.logs import tagged
 log = logging.getLogger("clusterd.router")
 
 RELIST_S = 30.0
+# Verdicts are read again more seldom where there are so many that it would take a larger share of the time.
+RELIST_SHARE, RELIST_MOST_S = 0.002, 300.0
 RETRY_S = 0.25
 SLICE = 1000  # keys
 
@@ -187,7 +190,7 @@ async def changes(store: Store, prefix: str, put: Callable[[Mapping[str, bytes |
     async def changed(batch: Batch) -> None:
         put({e.key.removeprefix(prefix): None if isinstance(e, Deleted) else e.value for e in batch.changes}, False)
 
-    await follow(store, prefix, listed, changed)
+    await follow(store, prefix, listed, changed, RELIST_MOST_S)
 
 
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
@@ -211,21 +214,30 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
     )
 
 
+def relist_s(took_s: float, most_s: float) -> float:
+    """Return after how long to read again what took so long to read."""
+    return max(RELIST_S, min(took_s / RELIST_SHARE, most_s))
+
+
 async def follow(
     store: Store,
     prefix: str,
     listed: Callable[[Snapshot], Awaitable[None]],
     changed: Callable[[Batch], Awaitable[None]],
+    relist_most_s: float = RELIST_S,
 ) -> None:
     """Read everything under a prefix, then tell each change; read it again now and then and after every trouble."""
     trouble = Trouble(f"watching {prefix}")
     while True:
         try:
+            began_s = boottime_s()
             snapshot = await store.snapshot(prefix)
             await listed(snapshot)
             trouble.ends()
             watch = store.watch(prefix, snapshot.revision + 1)
-            async with asyncio.timeout(RELIST_S), aclosing(watch) as batches:
+            del snapshot  # it may be large, and is not needed until the next one
+            again_s = relist_s(boottime_s() - began_s, relist_most_s)
+            async with asyncio.timeout(again_s), aclosing(watch) as batches:
                 async for batch in batches:
                     await changed(batch)
         except TimeoutError:
