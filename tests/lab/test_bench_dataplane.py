@@ -60,6 +60,14 @@ def test_figures_come_back_as_they_were_told_and_kept(tmp_path: Path, capsys: py
     assert dataplane.kept(tmp_path / "figures.json") == parts
 
 
+def test_figures_of_one_size_replace_those_of_before_and_no_others() -> None:
+    first, second = Figure.of(figures.COMMIT, CLUSTERD, SMALL, [0.1]), Figure.of(figures.COMMIT, CLUSTERD, BIG, [0.2])
+    again = Figure.of(figures.COMMIT, CLUSTERD, BIG, [0.3])
+    before, new = dataplane.Part("yesterday", (first, second)), dataplane.Part("today", (again,))
+    assert dataplane.joined(before, new) == dataplane.Part("today", (first, again))
+    assert dataplane.joined(None, new) == new
+
+
 def test_each_goal_says_what_was_measured_and_whether_it_was_reached() -> None:
     assert dataplane.goals_table(dataplane.goals(FIGURES)).splitlines()[2:] == [
         "| one weight, to both kernels, 10 x 10 | 0.03 | 1 x 0.03 | 1 x keepalived's reload | reached |",

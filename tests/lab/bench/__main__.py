@@ -14,6 +14,7 @@ import click
 from tests.lab import guest, machine
 from tests.lab.bench import dataplane, page, plans, probes
 from tests.lab.bench.figures import Figure, told
+from tests.lab.bench.sizes import Size
 from tests.lab.bench.takeovers import EVENTS, ROW, Row
 
 DOCS = guest.ROOT / "docs"
@@ -77,17 +78,18 @@ def prober(seconds: float, docs: Path) -> None:
 
 @main.command("dataplane")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="only this; may be repeated")
+@click.option("--size", "sizes", multiple=True, metavar="NxM", help="only N virtual servers of M; may be repeated")
 @click.option("--mode", default="steady", show_default=True, type=click.Choice(list(guest.MODES)), help="guest's clock")
 @click.option("--docs", default=DOCS, type=click.Path(path_type=Path), help="the folder with benchmarks.md")
-def of_dataplane(parts: tuple[str, ...], mode: str, docs: Path) -> None:
+def of_dataplane(parts: tuple[str, ...], sizes: tuple[str, ...], mode: str, docs: Path) -> None:
     """Measure what the data plane costs, for 10 to 3,000 virtual servers, beside keepalived and ipvsadm.
 
-    What was measured of other parts before stays on the page.
+    What was measured of other parts and sizes before stays on the page.
     """
     file = docs / "benchmarks-dataplane.json"
     known = dataplane.kept(file)
     for part in parts or PARTS:
-        known[part] = _part(part, mode)
+        known[part] = dataplane.joined(known.get(part), _part(part, sizes, mode))
         dataplane.keep(file, known)
         page_file, text = docs / "benchmarks.md", dataplane.text(known)
         dataplane.plot(dataplane.figures_of(known), docs / "benchmarks-dataplane.svg")
@@ -95,13 +97,14 @@ def of_dataplane(parts: tuple[str, ...], mode: str, docs: Path) -> None:
     click.echo(dataplane.text(known))
 
 
-def _part(part: str, mode: str) -> dataplane.Part:
+def _part(part: str, sizes: tuple[str, ...], mode: str) -> dataplane.Part:
     module = PARTS[part]
     if module is None:
-        found = tuple(figure for size in plans.SIZES for figure in plans.measured(size))
+        chosen = tuple(map(Size.of, sizes)) or plans.SIZES
+        found = tuple(figure for size in chosen for figure in plans.measured(size))
         return dataplane.Part(f"{datetime.now(UTC).date()}, {_here()}.", found)
     seen: list[Figure] = []
-    _run([sys.executable, "-m", module], lambda line: seen.extend(filter(None, [told(line)])), mode)
+    _run([sys.executable, "-m", module, *sizes], lambda line: seen.extend(filter(None, [told(line)])), mode)
     return dataplane.Part(_circumstances(), tuple(seen))
 
 

@@ -64,6 +64,15 @@ def keep(file: Path, parts: Mapping[str, Part]) -> None:
     file.write_text("{\n" + ",\n".join(texts) + "\n}\n")
 
 
+def joined(before: Part | None, new: Part) -> Part:
+    """Return a part that was measured, with what was measured of it before at other sizes, or of another kind."""
+    if before is None:
+        return new
+    fresh = {(each.what, each.program, each.size) for each in new.figures}
+    stays = tuple(each for each in before.figures if (each.what, each.program, each.size) not in fresh)
+    return Part(new.circumstances, stays + new.figures)
+
+
 def figures_of(parts: Mapping[str, Part]) -> list[Figure]:
     """Return the figures of all parts."""
     return [figure for part in parts.values() for figure in part.figures]
