@@ -47,7 +47,8 @@ cat >"$root/etc/systemd/system/test-etcd.service" <<-END
 	DefaultDependencies=no
 	[Service]
 	Type=notify
-	ExecStart=$(command -v etcd) --data-dir /tmp/etcd
+	# not below /tmp, which systemd empties when the first service wants sysinit.target: etcd ends 30 s later
+	ExecStart=$(command -v etcd) --data-dir /var/lib/etcd-of-the-test
 	Restart=always
 END
 cat >"$root/etc/systemd/system/test.service" <<-END
