@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -44,11 +46,25 @@ def console(clusterd: CommandLine) -> Iterator[str]:
         assert process.stderr
         said = process.stderr.readline()
         assert "console of cluster" in said, said
+        _listened_at(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         said = process.communicate(timeout=30)[1]
     assert "Traceback" not in said, said
+
+
+def _listened_at(port: int) -> None:
+    """Wait until somebody listens there: the console tells its address a moment before."""
+    end_s = time.monotonic() + SHORT_MS / 1000
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end_s
+            time.sleep(0.02)
+        else:
+            return
 
 
 @asynccontextmanager
