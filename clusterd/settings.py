@@ -75,6 +75,11 @@ class Settings(BaseModel):
     web_session_s: float = Field(43200.0, gt=0, description="seconds after which every session ends")
 
     @property
+    def login(self) -> bool:
+        """Whether etcd can know who we are: by a password, or by the name in a certificate."""
+        return bool(self.user or self.cert)
+
+    @property
     def socket(self) -> Path:
         """Where the router on this host tells what it knows of the cluster."""
         return self.run_dir / f"{self.cluster}.sock"

@@ -114,7 +114,7 @@ async def _serve(read: Settings) -> None:
         read.plan_socket, router.wanted, lambda wanted: planned(read.router, wanted, _untouched if dry_run else _looked)
     )
     tasks.supervise("the socket for plans", plans.run)
-    tasks.supervise("etcd's releases", EtcdReleases(lambda: _members(read), bool(read.user), router.warn_of).run)
+    tasks.supervise("etcd's releases", EtcdReleases(lambda: _members(read), read.login, router.warn_of).run)
     notifier = Notifier()
     tasks.supervise("telling systemd", lambda: notifier.run(lambda: _decides(router), router.line))
     if read.metrics:

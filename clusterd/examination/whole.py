@@ -40,7 +40,7 @@ async def whole(read: Settings, store: Store) -> tuple[Facts, ClusterdError | No
     if facts.cluster is not None:
         missing = await _missing(facts.cluster, facts.hosts, read.router)
         facts = replace(facts, servers=missing)
-    return replace(facts, members=await asked, login=bool(read.user), clocks=await clocks), down
+    return replace(facts, members=await asked, login=read.login, clocks=await clocks), down
 
 
 async def _by_etcd(read: Settings, store: Store, keys: Keys) -> Facts:

@@ -93,3 +93,9 @@ async def test_a_store_is_opened_with_the_password_in_the_file(password_file: Pa
     await store.close()
     with pytest.raises(ConfigError, match="password_file: cannot read"):
         open_store(Settings(user="me", password_file=password_file.parent))
+
+
+def test_a_user_and_a_certificate_are_logins_and_a_ca_alone_is_none() -> None:
+    assert Settings(user="me").login
+    assert Settings(cert=Path("me.pem"), key=Path("me.key")).login
+    assert not Settings(cacert=Path("ca.pem")).login
