@@ -4,13 +4,13 @@ It decides by pure functions (`clusterd.verdicts`) and keeps what they need: the
 the others' health keys, and since when somebody sees up what this router sees down.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from clusterd.health import Verdict
 from clusterd.model import Check, Cluster, others
 from clusterd.reports import VerdictReport, verdict_report
-from clusterd.verdicts import Decision, contradicted, decision, disagreement, heard, own_fault
+from clusterd.verdicts import EXTERNAL, Decision, contradicted, decision, disagreement, heard, own_fault
 from watchers.prober_messages import Identity
 from watchers.problems import Problems
 
@@ -73,7 +73,10 @@ class Opinions:
         return about
 
     def listening(self, deaf: bool, now_s: float) -> bool:
-        """Say whether nothing is heard of the others any more, and return whether that is new: then the own counts."""
+        """Say whether other routers' words are old, and return whether that is new: then the own counts.
+
+        What an external party said last holds on: silence is no news.
+        """
         new, self._deaf = deaf != self._deaf, deaf
         if new:
             self._note(self._own, now_s)
@@ -81,8 +84,8 @@ class Opinions:
 
     def decision(self, identity: Identity, active: str) -> Decision:
         """Return what counts of a real server while `active` is its group's active router."""
-        own, alone = self._own.get(identity), self._deaf or not self._others.get(identity)
-        if own and alone:  # the usual thing where one router is alone, and there may be 50,000
+        own = self._own.get(identity)
+        if own and not self._voices(identity):  # the usual thing where one router is alone, and there may be 50,000
             return Decision(own.up, own.detail, self._me)
         virtual = self._cluster.virtuals[identity[0]]
         return decision(virtual, self._reports(identity), self._me, active, self.faulty)
@@ -123,9 +126,13 @@ class Opinions:
 
     def _reports(self, identity: Identity) -> list[VerdictReport]:
         own = [reported(self._me, self._own[identity])] if identity in self._own else []
-        if self._deaf:
-            return own
-        return own + heard(self._cluster, self._others.get(identity, {}).values(), self._me)
+        return own + heard(self._cluster, self._voices(identity), self._me)
+
+    def _voices(self, identity: Identity) -> Collection[VerdictReport]:
+        voices = self._others.get(identity, {})
+        if not self._deaf:
+            return voices.values()
+        return [voice for observer, voice in voices.items() if observer.startswith(EXTERNAL)]
 
     def _note(self, about: Iterable[Identity], now_s: float) -> None:
         for identity in about:

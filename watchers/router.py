@@ -42,6 +42,7 @@ from watchers.elections import Event as ElectionEvent
 from watchers.events import Events
 from watchers.examining import Examining, question
 from watchers.figures import Self, Sources, figures
+from watchers.hearing import Hearing
 from watchers.hooks import Change, Hooks
 from watchers.isolation import Isolation
 from watchers.kernel_follower import KernelFollower, Wanted
@@ -121,11 +122,11 @@ class Router:
         self._applied = AppliedTimes(store, keys, name)
         self._examining = Examining(store, keys, name, self._to_examine)
         self._warnings: tuple[str, ...] = ()
-        self._heard_s = boottime_s()  # when etcd answered last
+        self._hearing = Hearing(boottime_s())
         self.decided_s = float("-inf")  # when it took an event last: every tick is one
         self._prober = ProberLink(self._events.put_nowait)
         self._opinions = Opinions(name, self._happened.record, self._problems)
-        told = Surroundings(self._holder, self._silent, lambda: self._elections.active, writer.count)
+        told = Surroundings(self._holder, self._deaf, lambda: self._elections.active, writer.count)
         self._weighing = Weighing(name, store, keys, told, self._opinions, self._kernel.changed)
 
     def stop(self) -> None:
@@ -232,7 +233,7 @@ class Router:
                 self._kernel.tick()
                 self._reachability.tick(boottime_s())
             case election.LeaseSeen():
-                self._heard_s = boottime_s()
+                self._hearing.heard(boottime_s(), self._lease_s)
                 self._elections.take(event)
                 if self._elections.active and not self._kernel.converged:
                     self._kernel.look()  # what came too late for the last claim may be in time for this one
@@ -315,8 +316,12 @@ class Router:
         state = self._elections.states.get(group)
         return self._name if state and state.acting else (state.holder or "") if state else ""
 
-    def _silent(self) -> bool:
-        return boottime_s() > self._heard_s + self._following.settings.heartbeat.deadtime_s
+    def _deaf(self) -> bool:
+        return self._hearing.deaf(boottime_s(), self._lease_s)
+
+    @property
+    def _lease_s(self) -> float:
+        return self._following.settings.heartbeat.deadtime_s
 
     # --- the elections --------------------------------------------------------------------------------------------
 
@@ -464,7 +469,7 @@ class Router:
             status=self._status(),
             tokens={group: self._elections.states[group].token for group in active},
             until_s=max(map(self._elections.active_until, active), default=float("-inf")),
-            heard_s=self._heard_s,
+            heard_s=self._hearing.heard_s,
             verdicts=dict(self._prober.verdicts),
             pools=dict(self._weighing.pools),
             events=self._happened.recent,
@@ -479,7 +484,7 @@ class Router:
         """Return this router in numbers."""
         parts = (self._store, self._elections, self._kernel, self._writer, self._weighing, self._prober)
         sources = Sources(*parts, self._applied, self._happened, self._problems)
-        me = Self(self._keys.cluster, self._name, self._following, self._status(), self._heard_s)
+        me = Self(self._keys.cluster, self._name, self._following, self._status(), self._hearing.heard_s)
         return figures(sources, me)
 
     def scope(self) -> Scope:

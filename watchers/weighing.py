@@ -37,12 +37,13 @@ Count = Callable[[Scope], Awaitable[Mapping[Key, Counters]]]
 class Surroundings:
     """What the router tells of itself.
 
-    `holder` is the active router of a group, "" where there is none; `silent` whether etcd has not answered for so long
-    that others' words are old; `active` the groups in which this router is active; `count` reads the kernel's counters.
+    `holder` is the active router of a group, "" where there is none; `deaf` whether other routers' words are old, since
+    etcd has not answered for long; `active` the groups in which this router is active; `count` reads the kernel's
+    counters.
     """
 
     holder: Callable[[str], str]
-    silent: Callable[[], bool]
+    deaf: Callable[[], bool]
     active: Callable[[], frozenset[str]]
     count: Count
 
@@ -106,7 +107,7 @@ class Weighing:
         """Do what time asks for."""
         now_s = boottime_s()
         holders = self._holding()
-        if self._opinions.listening(self._around.silent(), now_s) or holders != self._holders:
+        if self._opinions.listening(self._around.deaf(), now_s) or holders != self._holders:
             self._holders = holders
             self._pools.touch_all()
         self._opinions.tick(now_s)

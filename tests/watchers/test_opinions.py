@@ -137,6 +137,14 @@ def test_while_etcd_is_silent_ones_own_verdicts_count(rig: Rig) -> None:
     assert (rig.up("rs1"), rig.opinions.faulty) == (True, True)
 
 
+def test_while_etcd_is_silent_what_an_external_party_said_last_holds_on(rig: Rig) -> None:
+    rig.theirs(False, "rs1", by="external-ops")
+    rig.theirs(False, "rs1", "rs2")
+    rig.opinions.listening(deaf=True, now_s=10)
+    assert rig.opinions.decision(("web", "rs1"), "r2").forced
+    assert rig.up("rs2", active="r2") is True
+
+
 def test_what_is_no_longer_configured_is_forgotten(rig: Rig) -> None:
     rig.theirs(True, "rs1", "rs2", "rs3")
     rig.mine(False, "rs1", "rs2", now_s=10)

@@ -622,3 +622,25 @@ async def test_while_the_store_is_away_servers_leave_and_return_and_then_each_ke
                 written += [change.key for change in batch.changes if not isinstance(change, Deleted)]
     await watch.aclose()
     assert sorted(written) == [KEYS.health("web", label, "r1") for label in ("rs1", "rs2")]
+
+
+async def test_what_another_router_wrote_before_an_outage_is_not_believed_when_the_store_is_back(rig: Rig) -> None:
+    text = DOCUMENT.format(port=rig.port).replace("  r1: ", "  r2: {public: 127.0.0.2}\n  r1: ")
+    text = text.replace("    servers:", "    verdicts: any\n    fail_open: 0\n    servers:")
+    await rig.commit(text.replace("routers:", "  heartbeat: {deadtime_s: 2}\nrouters:"))
+    await rig.store.transact([], [Put(KEYS.health("web", "rs1", "r2"), json.dumps({"up": True}).encode())])
+    rig.start()
+    await until(lambda: len(rig.items(Destination)) == 1)
+    await rig.told(lambda status: status.get("ready") is True)
+    seen, key = rig.store.connect(), KEYS.health("web", "rs1", "r1")
+    rig.store.down = True
+    await asyncio.sleep(2.5)  # longer than a lease
+    rig.web.close()
+    await until(lambda: not rig.items(Destination))
+    before = len(rig.kernel.done)
+    rig.store.down = False
+    async with asyncio.timeout(5):
+        while not (entry := await seen.get(key)) or json.loads(entry.value)["up"]:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(1)
+    assert [each for each in rig.kernel.done[before:] if isinstance(each.item, Destination)] == []

@@ -42,9 +42,9 @@ class Rig:
 
     def __init__(self) -> None:
         self.store, self.tasks = MemoryStore(), Tasks()
-        self.holder, self.silent, self.changes = "r1", False, 0
+        self.holder, self.deaf, self.changes = "r1", False, 0
         self.counters: dict[Key, Counters] = {}
-        around = Surroundings(lambda _: self.holder, lambda: self.silent, self._active, self._count)
+        around = Surroundings(lambda _: self.holder, lambda: self.deaf, self._active, self._count)
         opinions = Opinions("r1", lambda *_: None, Problems())
         self.weighing = Weighing("r1", self.store, KEYS, around, opinions, self._changed)
 
@@ -97,10 +97,10 @@ async def test_a_backup_follows_the_active_routers_verdicts_and_its_own_while_et
     rig.weighing.tick()
     await rig.put(KEYS.health("web", "rs1", "r2"), up=False, detail="refused")
     await until(lambda: rig.weights["rs1"] is None)
-    rig.silent = True
+    rig.deaf = True
     rig.weighing.tick()
     assert rig.weights["rs1"] == 2
-    rig.silent = False
+    rig.deaf = False
     rig.weighing.tick()
     assert rig.weights["rs1"] is None
     rig.holder = "r1"
