@@ -20,6 +20,7 @@ from clusterd.model import Cluster, HttpCheck, TcpCheck
 from clusterd.paths import path_mark
 from clusterd.plan import plan
 from clusterd.probing import probe
+from renderers import real_server
 from tests.lab.namespaces import call, ip, kill_all, run, spawn
 
 pytestmark = pytest.mark.lab
@@ -29,9 +30,10 @@ PLACES = {4: ("1.2.3.1", "1.2.3.1/24", "192.168.1.1"), 6: ("2001:db8::1", "2001:
 TIMES: dict[str, Any] = {"timeout_s": 1.5}
 
 
-def cluster(family: int, way: str = "direct") -> Cluster:
+def cluster(family: int, way: str = "direct", tunnel: str = "") -> Cluster:
     _, vip, real = PLACES[family]
     web = {"address": vip, "interface": "lan", "port": 80, "forwarding": way, "servers": {"rs1": {"address": real}}}
+    web |= {"tunnel": {"type": tunnel, **({"port": 6080} if tunnel == "gue" else {})}} if tunnel else {}
     return from_data({"virtuals": {"web": web | {"check": {"type": "tcp", "data_path": True}}}})
 
 
@@ -108,13 +110,26 @@ def test_a_real_server_that_lacks_the_vip_is_down_by_this_check_and_up_by_the_pl
     assert looked(family, through=False).ok
 
 
-@pytest.mark.usefixtures("present")
-def test_a_tunnel_that_ends_nowhere_is_seen() -> None:
-    assert run(REAL, ("modprobe", "ipip")).returncode == 0
-    carried(cluster(4, "tunnel"), active=True)
-    assert not looked(4).ok
-    ip(["link set tunl0 up"], REAL)
-    assert looked(4).ok
+@pytest.mark.parametrize(
+    ("family", "tunnel", "device"),
+    [
+        *((4, tunnel, device) for tunnel, device in (("ipip", "tunl0"), ("gre", "gre0"), ("gue", "tunl0"))),
+        *((6, tunnel, device) for tunnel, device in (("ipip", "ip6tnl0"), ("gre", "ip6gre0"))),
+    ],
+)
+def test_a_tunnel_that_ends_nowhere_is_seen_until_the_server_is_made_what_is_rendered_for_it(
+    family: int, tunnel: str, device: str
+) -> None:
+    wrapped = cluster(family, "tunnel", tunnel)
+    script = real_server.render(wrapped, "web", "rs1").text
+    carried(wrapped, active=True)
+    assert not looked(family).ok
+    made = run(REAL, ("sh",), input_text=script)
+    assert made.returncode == 0, made.stderr
+    try:
+        assert looked(family).ok
+    finally:
+        ip([f"addr flush dev {device}", f"link set {device} down"], REAL)
 
 
 def test_a_router_that_has_neither_the_vip_nor_a_route_to_it_finds_nothing_out() -> None:

@@ -57,6 +57,26 @@ class Member:
         answer = json.loads(self._answer("POST", "/v3/kv/range", question))
         return b"".join(base64.b64decode(found["value"]) for found in answer.get("kvs", ()))
 
+    def written(self, prefix: str, since: int) -> list[str]:
+        """Return which keys below a prefix were put after a revision, each as often as it was."""
+        first, end = prefix.encode(), prefix[:-1].encode() + bytes([ord(prefix[-1]) + 1])
+        wish = {"key": first, "range_end": end}
+        asked = {name: base64.b64encode(value).decode() for name, value in wish.items()}
+        question = json.dumps({"create_request": {**asked, "start_revision": since + 1}})
+        connection = http.client.HTTPConnection(ETCD, PORT + self._number, timeout=1)
+        keys: list[str] = []
+        with contextlib.closing(connection), contextlib.suppress(TimeoutError):  # it tells what was, and then it waits
+            connection.request("POST", "/v3/watch", question)
+            for line in connection.getresponse():
+                events = json.loads(line)["result"].get("events", ())
+                keys += [base64.b64decode(e["kv"]["key"]).decode() for e in events if e.get("type") != "DELETE"]
+        return keys
+
+    def revision(self) -> int:
+        """Return the revision that it is at. Raises OSError where it does not answer."""
+        nothing = json.dumps({"key": base64.b64encode(b"-").decode()})
+        return int(json.loads(self._answer("POST", "/v3/kv/range", nothing))["header"]["revision"])
+
     def leases(self) -> dict[str, int]:
         """Return how many keys each lease has. Raises OSError where it does not answer."""
         found = json.loads(self._answer("POST", "/v3/lease/leases", "{}")).get("leases", ())
@@ -133,6 +153,14 @@ class Etcd:
     def leases(self) -> dict[str, int]:
         """Return how many keys each lease has."""
         return call("etcd", self.members[0].leases)
+
+    def revision(self) -> int:
+        """Return the revision that it is at."""
+        return call("etcd", self.members[0].revision)
+
+    def written(self, prefix: str, since: int) -> list[str]:
+        """Return which keys below a prefix were put after a revision, each as often as it was."""
+        return call("etcd", self.members[0].written, prefix, since)
 
     def ctl(self, *arguments: str) -> str:
         """Return what `etcdctl` prints. Raises RuntimeError with its complaint."""
