@@ -59,6 +59,11 @@ def file_limits(pid: int) -> list[str]:
     return next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
 
 
+def entries(pid: int, folder: str) -> int:
+    """Return how many files, or threads, a process has: proc(5)."""
+    return len(list(Path(f"/proc/{pid}/{folder}").iterdir()))
+
+
 async def test_a_verdict_is_one_json_line() -> None:
     async with serving(saying()) as port, prober() as process:
         tell(process, assignment(port))
@@ -128,6 +133,20 @@ async def test_it_takes_all_the_file_descriptors_it_may_have() -> None:
         tell(process, assignment(free_port()))
         await report(process)
         assert file_limits(process.pid) == ["256", "256"]
+
+
+async def test_many_checks_that_wait_at_once_have_no_threads_of_their_own() -> None:
+    check = SendExpectCheck(type="send_expect", expect="never", interval_s=2, timeout_s=2)
+    count, address = 200, IPv4Address("127.0.0.1")
+
+    async with serving(saying(b"", then_s=9)) as port, prober() as process:
+        idle = entries(process.pid, "fd")
+        tell(process, line(*(Target("web", f"s{number}", address, port, check) for number in range(count))))
+        async with asyncio.timeout(5):
+            while entries(process.pid, "fd") < idle + count / 2:
+                await asyncio.sleep(0.02)
+        threads = entries(process.pid, "task")
+    assert threads <= 2, "the one that checks, and the one that watches over it"
 
 
 async def test_it_knows_nothing_of_etcd_and_the_kernel() -> None:
