@@ -12,8 +12,7 @@ from clusterd.model import Cluster, Server, Virtual, forwarding
 from renderers.notes import Notes
 from renderers.rendering import Rendering, fill
 
-_TUNNEL_DEVICES = {("ipip", 4): "tunl0", ("ipip", 6): "ip6tnl0", ("gre", 4): "gre0", ("gre", 6): "ip6gre0"}
-_MODULES = {"tunl0": "ipip", "ip6tnl0": "ip6_tunnel", "gre0": "ip_gre", "ip6gre0": "ip6_gre"}
+_MODULES = {"tunl0": "ipip", "sit0": "sit", "ip6tnl0": "ip6_tunnel", "gre0": "ip_gre", "ip6gre0": "ip6_gre"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,8 @@ class Needs:
     server: str
     way: str
     vip: str  # with all its bits, "" where the document has none
-    family: int
+    family: int  # of the VIP
+    carrier: int  # the family of the real server's address, in which a tunnel carries
     gateway: str
     device: str  # that carries the VIP
     module: str
@@ -45,20 +45,33 @@ def render(cluster: Cluster, virtual: str, server: str) -> Rendering:
 
 def _needs(cluster: Cluster, name: str, virtual: Virtual, label: str, server: Server) -> Needs:
     way = forwarding(cluster, virtual, server)
-    version = server.address.version
+    vip, version = virtual.address, server.address.version
+    family = vip.version if vip else version
     gateway = [g for g in gateways(cluster) if g.group == virtual.group and g.address.version == version]
     tunnel = server.tunnel or virtual.tunnel
     kind = tunnel.type if tunnel else "ipip"
-    device = _TUNNEL_DEVICES.get((kind, version), "tunl0") if way == "tunnel" else "lo"
-    vip = virtual.address
+    device = _tunnel_end(kind, version, family) if way == "tunnel" else "lo"
     return Needs(
         virtual=name,
         server=f"{label} ({server.address})",
         way=way,
         vip=f"{vip.ip}/{vip.ip.max_prefixlen}" if vip else "",
-        family=vip.version if vip else version,
+        family=family,
+        carrier=version,
         gateway=str(gateway[0].address.ip) if gateway else "",
         device=device,
         module=_MODULES.get(device, ""),
         port=(tunnel.port or 0) if tunnel else 0,
     )
+
+
+def _tunnel_end(kind: str, carrier: int, family: int) -> str:
+    """Return the interface of which packets of a family come out that were wrapped in those of another or the same.
+
+    gue is unwrapped by its port, and what was in it goes the way of ipip (fou.c).
+    """
+    if kind == "gre":
+        return "gre0" if carrier == 4 else "ip6gre0"
+    if carrier == 6:
+        return "ip6tnl0"
+    return "tunl0" if family == 4 else "sit0"

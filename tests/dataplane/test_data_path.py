@@ -5,7 +5,9 @@ router 192.168.1.252 --- lan --- 192.168.1.1 real server, and fd00::252 --- fd00
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -30,11 +32,13 @@ PLACES = {4: ("1.2.3.1", "1.2.3.1/24", "192.168.1.1"), 6: ("2001:db8::1", "2001:
 TIMES: dict[str, Any] = {"timeout_s": 1.5}
 
 
-def cluster(family: int, way: str = "direct", tunnel: str = "") -> Cluster:
-    _, vip, real = PLACES[family]
+def cluster(family: int, way: str = "direct", tunnel: str = "", carrier: int = 0) -> Cluster:
+    """Return a virtual server of a family, whose real server's address is of that of `carrier`, if that is another."""
+    _, vip, _ = PLACES[family]
+    _, _, real = PLACES[carrier or family]
     web = {"address": vip, "interface": "lan", "port": 80, "forwarding": way, "servers": {"rs1": {"address": real}}}
     web |= {"tunnel": {"type": tunnel, **({"port": 6080} if tunnel == "gue" else {})}} if tunnel else {}
-    return from_data({"virtuals": {"web": web | {"check": {"type": "tcp", "data_path": True}}}})
+    return from_data({"virtuals": {"web": web | {"check": {"type": "tcp", "data_path": carrier in (0, family)}}}})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,13 +63,13 @@ def _network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             ip([f"netns del {name}"])
 
 
-def carried(wanted: Cluster, active: bool) -> None:
+def carried(wanted: Cluster, active: bool, up: bool = False) -> None:
     """Have a router's kernel as this cluster wants it."""
 
     def work() -> None:
         kernel, ours = Kernel(), scope(cluster(4)) | scope(cluster(6))
         try:
-            here = desired(wanted, {("web", "rs1"): False}, ["default"] if active else [])
+            here = desired(wanted, {("web", "rs1"): up}, ["default"] if active else [])
             failures = kernel.apply(plan(kernel.read(ours), here), boottime_s() + 300)
             assert failures == ()
             read = kernel.read(ours)
@@ -110,26 +114,42 @@ def test_a_real_server_that_lacks_the_vip_is_down_by_this_check_and_up_by_the_pl
     assert looked(family, through=False).ok
 
 
-@pytest.mark.parametrize(
-    ("family", "tunnel", "device"),
-    [
-        *((4, tunnel, device) for tunnel, device in (("ipip", "tunl0"), ("gre", "gre0"), ("gue", "tunl0"))),
-        *((6, tunnel, device) for tunnel, device in (("ipip", "ip6tnl0"), ("gre", "ip6gre0"))),
-    ],
-)
+@contextmanager
+def made_ready(wrapped: Cluster) -> Iterator[None]:
+    """Have the real server as it is rendered for it."""
+    script = real_server.render(wrapped, "web", "rs1").text
+    done = run(REAL, ("sh",), input_text=script)
+    assert done.returncode == 0, done.stderr
+    end = re.search("ip link set (.*) up", script)
+    assert end is not None
+    try:
+        yield
+    finally:
+        ip([f"addr flush dev {end[1]}", f"link set {end[1]} down"], REAL)
+
+
+@pytest.mark.parametrize("tunnel", ["ipip", "gre", "gue"])
+@pytest.mark.parametrize("family", [4, 6])
 def test_a_tunnel_that_ends_nowhere_is_seen_until_the_server_is_made_what_is_rendered_for_it(
-    family: int, tunnel: str, device: str
+    family: int, tunnel: str
 ) -> None:
     wrapped = cluster(family, "tunnel", tunnel)
-    script = real_server.render(wrapped, "web", "rs1").text
     carried(wrapped, active=True)
     assert not looked(family).ok
-    made = run(REAL, ("sh",), input_text=script)
-    assert made.returncode == 0, made.stderr
-    try:
+    with made_ready(wrapped):
         assert looked(family).ok
-    finally:
-        ip([f"addr flush dev {device}", f"link set {device} down"], REAL)
+
+
+@pytest.mark.parametrize("tunnel", ["ipip", "gre", "gue"])
+@pytest.mark.parametrize(("family", "carrier"), [(4, 6), (6, 4)])
+def test_what_is_rendered_for_a_server_of_the_other_family_takes_what_the_router_sends(
+    family: int, carrier: int, tunnel: str
+) -> None:
+    wrapped = cluster(family, "tunnel", tunnel, carrier)
+    carried(wrapped, active=False, up=True)
+    with made_ready(wrapped):
+        check = HttpCheck(type="http", body="rs1", **TIMES)
+        assert call(ROUTER, lambda: asyncio.run(probe(PLACES[family][0], 80, check))).ok
 
 
 def test_a_router_that_has_neither_the_vip_nor_a_route_to_it_finds_nothing_out() -> None:

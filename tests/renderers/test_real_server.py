@@ -54,7 +54,29 @@ def test_by_a_tunnel_it_needs_the_tunnels_interface_and_no_strict_rp_filter(
 def test_gue_is_taken_at_its_port() -> None:
     made = script(forwarded("tunnel\n    tunnel: {type: gue, port: 6080}"))
     assert "modprobe -a ipip fou" in made
-    assert "ip fou show | grep -q 'port 6080 gue' || ip fou add port 6080 gue" in made
+    assert "ip fou show | grep -q 'port 6080 gue *$' || ip fou add port 6080 gue" in made
+
+
+@pytest.mark.parametrize(
+    ("vip", "server", "kind", "commands"),
+    [
+        ("1.2.3.1/24", "fd00::2", "ipip", ["modprobe -a ip6_tunnel", "ip -6 tunnel change ip6tnl0 mode any"]),
+        ("2001:db8::1/64", "192.168.1.1", "ipip", ["modprobe -a sit", "ip link set sit0 up"]),
+        ("2001:db8::1/64", "192.168.1.1", "gre", ["modprobe -a ip_gre", "ip link set gre0 up"]),
+        ("1.2.3.1/24", "fd00::2", "gre", ["modprobe -a ip6_gre", "ip link set ip6gre0 up"]),
+        ("2001:db8::1/64", "fd00::2", "gue, port: 6080", ["modprobe -a ip6_tunnel fou", "ip link set ip6tnl0 up"]),
+        ("2001:db8::1/64", "192.168.1.1", "gue, port: 6080", ["modprobe -a sit fou", "ip link set sit0 up"]),
+    ],
+)
+def test_the_tunnels_interface_is_one_that_takes_the_vips_family_in_that_of_the_real_server(
+    vip: str, server: str, kind: str, commands: list[str]
+) -> None:
+    made = script(
+        f"virtuals: {{web: {{address: '{vip}', interface: eth0, port: 80, forwarding: tunnel, "
+        f"tunnel: {{type: {kind}}}, servers: {{rs1: {{address: '{server}'}}}}}}}}"
+    )
+    assert [line for line in made if line in commands] == commands
+    assert any(line.endswith("gue -6") for line in made) is ("gue" in kind and ":" in server)
 
 
 def test_of_ipv6_no_arp_is_to_be_kept_quiet() -> None:
