@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from errno import ENODEV
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -100,6 +101,18 @@ def test_every_change_that_others_make_to_the_table_is_seen_and_traffic_is_none(
     ]
     command("ipvsadm", "-C")
     assert there(kernel) == set()
+
+
+def test_what_the_kernels_text_does_not_say_is_found_in_turn(kernel: KernelRig) -> None:
+    keys = [replace(WEB, port=port) for port in (80, 81, 82)]
+    servers = [real(1, service=key) for key in keys]
+    assert do(kernel, Verb.ADD, *(Service(key, "sh") for key in keys), *servers) == ()
+    assert set(servers) < there(kernel)
+    command("ipvsadm", "-e", "-t", f"{WEB.address}:82", "-r", "192.168.0.1:80", "-m", "-x", "100", "-y", "50")
+    command("ipvsadm", "-E", "-t", f"{WEB.address}:80", "-s", "sh", "-b", "sh-port")
+    *_, last = (there(kernel) for _ in keys)
+    flagged = Service(keys[0], "sh", flags=frozenset({"sh-port"}))
+    assert {flagged, servers[0], servers[1], replace(servers[2], upper=100, lower=50)} < last
 
 
 def test_an_interface_that_is_not_there_is_a_failure_with_its_reason(kernel: KernelRig) -> None:
