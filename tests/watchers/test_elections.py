@@ -209,9 +209,12 @@ async def test_another_deadtime_is_in_force_soon_and_the_holder_keeps_its_lock(
 
     def moved() -> bool:
         assert pair.r1.elections.active == {"default"}
-        return pair.r1.elections.own.lease_id != lease and not pair.r1.elections.own.next_lease.lease_id
+        return all(
+            node.elections.own.lease_id != lease and not node.elections.own.next_lease.lease_id
+            for node, lease in before.items()
+        )
 
-    lease = pair.r1.elections.own.lease_id
+    before = {node: node.elections.own.lease_id for node in (pair.r1, pair.r2)}
     await until(moved)
     assert began.settings.heartbeat.deadtime_s not in {round(left_s) for left_s in await lasts()}
     assert all(other_s - 2 < left_s <= other_s for left_s in await lasts())
