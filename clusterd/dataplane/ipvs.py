@@ -72,10 +72,7 @@ class Ipvs:
         self._ask(tuple(islice(turn, math.ceil(len(self._known) * passed_s / _WITHIN_S))))
         while boottime_s() < began_s + _SHARE * passed_s and (some := tuple(islice(turn, _FEW))):
             self._ask(some)
-        found: dict[Key, Item] = {}
-        for read in self._known.values():
-            found.update(read.items)
-        return found
+        return _together(self._known.values())
 
     def _compare(self, text: Mapping[AnyServiceKey, bytes]) -> None:
         """Ask for the services of which the text is another than before, and forget those that it does not have."""
@@ -89,7 +86,7 @@ class Ipvs:
     def review(self, keys: Collection[AnyServiceKey]) -> dict[Key, Item]:
         """Return those of the services that exist, with their destinations."""
         self._ask(keys)
-        return {key: item for each in keys for key, item in self._known[each].items.items()}
+        return _together(self._known[key] for key in keys)
 
     def _ask(self, keys: Collection[AnyServiceKey]) -> None:
         """Read these services, with all that is behind them. What is as it was before is the same object.
@@ -185,6 +182,13 @@ class Ipvs:
     def _set_existing(self, operation: Operation) -> int:
         """Make what exists already what was to be added, so that an ADD says how things are afterwards."""
         return self._netlink.send([messages.message(Operation(Verb.SET, operation.item))]).get(0, 0)
+
+
+def _together(readings: Iterable[_Read]) -> dict[Key, Item]:
+    found: dict[Key, Item] = {}
+    for reading in readings:
+        found.update(reading.items)  # which makes no key's hash anew
+    return found
 
 
 def _decoded(answers: Iterable[bytes]) -> Iterator[tuple[Service, bytes]]:
