@@ -135,6 +135,7 @@ def test_what_somebody_changes_in_the_kernel_is_put_back_within_ten_seconds_and_
             ("ipvsadm", "-e", *real, "192.168.1.2:80", "-m", "-w", "9"),
             ("ipvsadm", "-d", *real, "192.168.1.3:80"),
         ),
+        "ipvsadm -D": (("ipvsadm", "-D", "-t", f"{VIP}:80"),),
     }
     for what, commands in rounds.items():
         assert [network.run(active, *command).returncode for command in commands] == [0] * len(commands)
