@@ -19,6 +19,10 @@ mount -t tmpfs tmpfs "$root/tmp"
 mkdir "$root/tmp/shared" "$root/tmp/repo"
 mount --bind "$folder" "$root/tmp/shared"
 mount --rbind "$repo" "$root/tmp/repo"
+# A checkout below /tmp has to be found there as well.
+mkdir -p "$root$repo"
+mount --rbind "$repo" "$root$repo"
+mount -o remount,bind,ro "$root$repo"
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 	mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
 else
