@@ -38,6 +38,7 @@ from clusterd.plane import (
 )
 from clusterd.store.contract import Delete, Deleted, DeletePrefix, Put
 from clusterd.store.memory import MemoryStore
+from tests.store.etcd_server import free_ports
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import answer
 from watchers.router import WHY_DRY, Places, Router
@@ -45,6 +46,7 @@ from watchers.router import WHY_DRY, Places, Router
 KEYS = Keys("test")
 DOCUMENT = """\
 cluster:
+  heartbeat: {{port: PEERS}}
   nat_router: {{address: 10.9.9.254/24, interface: lan}}
   masquerade: [{{source: 10.9.9.0/24, interface: wan}}]
 routers:
@@ -57,7 +59,7 @@ virtuals:
     check: {{type: tcp, interval_s: 0.2, timeout_s: 0.2, fall: 1, rise: 1}}
     servers:
       rs1: {{address: 127.0.0.1, port: {port}, weight: 2}}
-"""
+""".replace("PEERS", str(free_ports(1)[0]))  # another router on this host may have the usual one
 
 
 async def until(condition: Callable[[], object], limit_s: float = 10) -> None:
@@ -559,7 +561,7 @@ async def test_a_router_that_is_not_ready_says_why(rig: Rig) -> None:
 
 async def test_in_a_dry_run_everything_is_followed_but_the_lock_is_never_claimed(rig: Rig) -> None:
     text = DOCUMENT.format(port=rig.port)
-    base = await rig.commit(text.replace("cluster:", "cluster:\n  heartbeat: {keepalive_s: 0.7, deadtime_s: 2}", 1))
+    base = await rig.commit(text.replace("heartbeat: {", "heartbeat: {keepalive_s: 0.7, deadtime_s: 2, "))
     rig.start(dry_run=True)
     status = await rig.told(lambda status: status.get("applied") == 1 and status["converged"])
     assert (status["role"], status["ready"]) == ("dry run", False)
@@ -627,7 +629,7 @@ async def test_while_the_store_is_away_servers_leave_and_return_and_then_each_ke
 async def test_what_another_router_wrote_before_an_outage_is_not_believed_when_the_store_is_back(rig: Rig) -> None:
     text = DOCUMENT.format(port=rig.port).replace("  r1: ", "  r2: {public: 127.0.0.2}\n  r1: ")
     text = text.replace("    servers:", "    verdicts: any\n    fail_open: 0\n    servers:")
-    await rig.commit(text.replace("routers:", "  heartbeat: {deadtime_s: 2}\nrouters:"))
+    await rig.commit(text.replace("heartbeat: {", "heartbeat: {deadtime_s: 2, "))
     await rig.store.transact([], [Put(KEYS.health("web", "rs1", "r2"), json.dumps({"up": True}).encode())])
     rig.start()
     await until(lambda: len(rig.items(Destination)) == 1)
