@@ -44,6 +44,7 @@ from watchers.examining import Examining, question
 from watchers.figures import Self, Sources, figures
 from watchers.hearing import Hearing
 from watchers.hooks import Change, Hooks
+from watchers.inbox import Inbox
 from watchers.isolation import Isolation
 from watchers.kernel_follower import KernelFollower, Wanted
 from watchers.kernel_writer import KernelWriter
@@ -82,7 +83,7 @@ class _Settled:
     """The kernel was made to follow, or could not be."""
 
 
-_Event = ElectionEvent | Committed | ConfigError | None | Report | _Settled
+_Other = Committed | ConfigError | None | Report | _Settled
 
 
 class Router:
@@ -91,11 +92,11 @@ class Router:
     def __init__(self, name: str, store: Store, keys: Keys, writer: KernelWriter, places: Places) -> None:
         self._store = store = CountedStore(store)
         self._name, self._keys, self._writer, self._places = name, keys, writer, places
-        self._events: asyncio.Queue[_Event] = asyncio.Queue()
+        self._inbox: Inbox[ElectionEvent, _Other] = Inbox()
         self._tasks, self._problems = Tasks(), Problems()
         self._over = asyncio.Event()
         self._happened = Events(name, store, keys)
-        self._elections = Elections(name, store, keys, self._happened, self._events.put_nowait, self._role_changed)
+        self._elections = Elections(name, store, keys, self._happened, self._inbox.put_first, self._role_changed)
         self._not_ready: tuple[str, ...] = ("it has just started",)
         self._handing_over = False
         self._considering = asyncio.Lock()
@@ -108,7 +109,7 @@ class Router:
             writer,
             self.wanted,
             self._elections.active_until,
-            lambda: self._events.put_nowait(_Settled()),
+            lambda: self._inbox.put(_Settled()),
             self._elections.taken,
             self._happened.record,
             self._problems,
@@ -124,14 +125,14 @@ class Router:
         self._warnings: tuple[str, ...] = ()
         self._hearing = Hearing(boottime_s())
         self.decided_s = float("-inf")  # when it took an event last: every tick is one
-        self._prober = ProberLink(self._events.put_nowait)
+        self._prober = ProberLink(self._inbox.put)
         self._opinions = Opinions(name, self._happened.record, self._problems)
         told = Surroundings(self._holder, self._deaf, lambda: self._elections.active, writer.count)
         self._weighing = Weighing(name, store, keys, told, self._opinions, self._kernel.changed)
 
     def stop(self) -> None:
         """Hand over and end."""
-        self._events.put_nowait(election.Stop())
+        self._inbox.put_first(election.Stop())
 
     def leave(self) -> None:
         """End, and leave kernel, lease and locks as they are: whoever is started at once goes on with them."""
@@ -168,7 +169,7 @@ class Router:
         await self._elections.begin(lease)
         if good:
             self._kernel.changed()
-        put = self._events.put_nowait
+        put = self._inbox.put
         self._tasks.supervise("commits", lambda: feeds.commits(self._store, self._keys, put))
         self._tasks.supervise(
             "given up commits", lambda: feeds.values(self._store, self._keys.adopted_prefix, self._given_up)
@@ -200,18 +201,21 @@ class Router:
     async def _clock(self) -> None:
         while True:
             await asyncio.sleep(self._elections.tick_s)
-            self._events.put_nowait(election.Tick())
+            self._inbox.put_first_once(election.Tick())
 
     async def _decide(self) -> None:
         while True:
-            await self._take(await self._events.get())
-            for _ in range(min(self._events.qsize(), AT_ONCE)):
-                await self._take(self._events.get_nowait())
+            await self._inbox.wait()
+            began_s = boottime_s()
+            for _ in range(min(len(self._inbox), AT_ONCE)):
+                await self._take(self._inbox.take())
             self._weighing.look()
             self._publish()
             self.decided_s = boottime_s()
+            if len(self._inbox):
+                await _give_way(began_s)
 
-    async def _take(self, event: _Event) -> None:
+    async def _take(self, event: ElectionEvent | _Other) -> None:
         match event:
             case Committed() | ConfigError() | None:
                 self._tasks.spawn(self._consider(event))
@@ -371,8 +375,9 @@ class Router:
         self._weighing.configure(cluster, news, good.drains)
         more = True
         while more:
+            began_s = boottime_s()
             more = self._weighing.look_on(IN_ONE_GO)
-            await asyncio.sleep(0)
+            await _give_way(began_s)
         await self._wish_for(cluster, here)
         self._followed = good
         if here is not self._around:
@@ -396,9 +401,10 @@ class Router:
         role, names = Role(self._elections.active, self._kernel.carrying), list(cluster.virtuals)
         fresh = others(self._wish.cluster, cluster) if self._wish else cluster.virtuals
         for end in range(IN_ONE_GO, len(names), IN_ONE_GO) if len(fresh) > IN_ONE_GO else ():
+            began_s = boottime_s()
             some = cluster.model_copy(update={"virtuals": {name: cluster.virtuals[name] for name in names[:end]}})
             self._wish = wished(some, here, self._weighing.pools, role, self._wish)
-            await asyncio.sleep(0)
+            await _give_way(began_s)
 
     async def _assign(self, before: Cluster, cluster: Cluster) -> dict[Identity, Verdict | None]:
         """Tell the prober what is to be checked otherwise now; return the verdicts that come or go (None) with that."""
@@ -506,3 +512,8 @@ class Router:
 
     def _publish_health(self, news: Mapping[Identity, Verdict | None]) -> None:
         self._publisher.change(publisher.health(self._keys, self._name, news))
+
+
+async def _give_way(began_s: float) -> None:
+    """Let others work for as long as we did: a refresh of the lease takes ten turns of the loop, and is to need one."""
+    await asyncio.sleep(boottime_s() - began_s)
