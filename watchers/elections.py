@@ -14,6 +14,7 @@ from pathlib import Path
 from clusterd import election
 from clusterd.clock import boottime_s
 from clusterd.election import NEVER, Configured, Fast, LockSeen, Member, State
+from clusterd.election.hand_over import given_up
 from clusterd.errors import ClusterdError
 from clusterd.groups import groups, priority
 from clusterd.history import utc
@@ -311,8 +312,7 @@ def _configured(cluster: Cluster, group: str) -> Configured:
 
 def _in_doubt(state: State) -> bool:
     """Return whether a lock is ours only until it is given away, or moves to another lease."""
-    given_up = state.token != 0 and state.token == state.hand_over.given_up
-    return given_up or state.next_lease.lease_id != 0
+    return given_up(state) or state.next_lease.lease_id != 0
 
 
 def _with(known: Locks, news: Locks) -> Locks:
