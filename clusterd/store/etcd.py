@@ -10,7 +10,7 @@ from clusterd.store._etcd3 import rpc
 from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Snapshot
 from clusterd.store.encoding import entry, raw, span, transaction
 from clusterd.store.endpoints import Credentials
-from clusterd.store.keepalive import refreshed
+from clusterd.store.keepalive import Keepalive
 from clusterd.store.session import GRANT, RANGE, REVOKE, TIME_TO_LIVE, TXN, Session
 from clusterd.store.transaction import disjoint
 from clusterd.store.translation import Refused
@@ -38,6 +38,7 @@ class EtcdStore:
         probe_s: float = 2.0,
     ) -> None:
         self._session = Session(endpoints, credentials, timeout_s)
+        self._keepalive = Keepalive(self._session)
         self._probe_s = probe_s
 
     async def get(self, key: str) -> Entry | None:
@@ -91,7 +92,7 @@ class EtcdStore:
 
     async def refresh(self, lease_id: int) -> Lease:
         """Ask each member in turn, for a second each, that the lease lives on; `ttl_s` is 0 where it has ended."""
-        return await refreshed(self._session, lease_id)
+        return await self._keepalive.refreshed(lease_id)
 
     async def time_left_s(self, lease_id: int) -> float:
         """Return how long the lease lives if nobody refreshes it; 0 where it has ended."""

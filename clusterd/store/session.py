@@ -75,11 +75,12 @@ def pause_s(attempt: int, longest_s: float = LONGEST_PAUSE_S) -> float:
 
 
 class Member:
-    """A channel to one member, with etcd's services on it."""
+    """A channel to one member, with etcd's services on it, and when anything came from there last (monotonic)."""
 
     def __init__(self, target: str, channel: grpc.aio.Channel) -> None:
         self.target = target
         self.channel = channel
+        self.heard_s = float("-inf")
         self._stubs = {
             "KV": rpc.KVStub(channel),
             "Lease": rpc.LeaseStub(channel),
@@ -92,6 +93,10 @@ class Member:
     def method(self, service: str, name: str) -> Any:
         """Return a method, to be called with a request (unary) or without one (a stream)."""
         return getattr(self._stubs[service], name)
+
+    def heard(self) -> None:
+        """Note that something came from there just now."""
+        self.heard_s = time.monotonic()
 
 
 class Session:
@@ -239,7 +244,9 @@ class Session:
         sent_s = boottime_s()
         with self.closing():
             send = member.method(method.service, method.name)
-            return Answer(await send(request, timeout=share_s, metadata=metadata(token)), sent_s)
+            answer = Answer(await send(request, timeout=share_s, metadata=metadata(token)), sent_s)
+            member.heard()
+            return answer
 
     def _given_up(self, member: Member, error: grpc.aio.AioRpcError, perhaps_done: bool) -> ClusterdError:
         last = f"{member.target}: {details(error)}"

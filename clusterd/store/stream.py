@@ -42,6 +42,7 @@ class Stream:
     """One stream; `close` it whatever happens."""
 
     def __init__(self, member: Member, service: str, name: str, token: str) -> None:
+        self._member = member
         self._call = member.method(service, name)(metadata=metadata(token))
         self._reading: asyncio.Task[Any] | None = None
 
@@ -79,7 +80,13 @@ class Stream:
             message = reading.result()
         if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # grpc-stubs lacks it
             raise StreamLost("ended by etcd")
+        self._member.heard()
         return message
+
+    @property
+    def over(self) -> bool:
+        """Whether the stream is known to have ended."""
+        return bool(self._call.done())
 
     async def close(self) -> None:
         """End the stream, and wait until nothing of it is left."""

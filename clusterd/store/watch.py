@@ -6,6 +6,9 @@ etcd's watch is ordered and loses nothing as long as its stream lives, but a dea
                  ├── probe_s ──┤                             ask for progress
                                ├── probe_s ──┤               no answer either: the stream is dead
                                              └→ next member, from the revision after the last one delivered
+
+All calls to a member share one connection. So while the member says anything at all, to a refresh of the lease or on
+another stream, a quiet one is asked ten times more seldom: a router has ten watches.
 """
 
 import asyncio
@@ -23,6 +26,7 @@ from clusterd.store.session import RANGE, Member, Session, pause_s
 from clusterd.store.stream import Stream, StreamLost, StreamRefused
 
 LONGEST_PAUSE_S = 2.0
+PATIENCE = 10
 _PROGRESS = rpc.WatchRequest(progress_request=rpc.WatchProgressRequest())
 
 log = logging.getLogger(__name__)
@@ -59,8 +63,10 @@ async def _one_stream(
     try:
         create = rpc.WatchCreateRequest(**span(prefix), start_revision=feed.restart(), fragment=True)
         await stream.write(rpc.WatchRequest(create_request=create), probe_s)
+        patience_s = probe_s  # for the first answer, which says that there is a watch at all
         while True:
-            response = await _next(stream, probe_s)
+            response = await _next(stream, member, probe_s, patience_s)
+            patience_s = PATIENCE * probe_s
             if response.canceled:
                 if response.compact_revision:
                     raise Compacted(response.compact_revision)
@@ -71,12 +77,20 @@ async def _one_stream(
         await stream.close()
 
 
-async def _next(stream: Stream, probe_s: float) -> Any:
-    """Return the next answer; ask for one when none comes, and give up when none comes even so."""
+async def _next(stream: Stream, member: Member, probe_s: float, patience_s: float) -> Any:
+    """Return the next answer; ask for one where the member falls silent, and give up when none comes even so.
+
+    A silent stream is believed for `patience_s` while the member talks to others.
+    """
+    enough_s = time.monotonic() + patience_s
+    wait_s = probe_s
+    while wait_s > 0:
+        response = await stream.read(wait_s)
+        if response is not None:
+            return response
+        wait_s = min(member.heard_s + probe_s, enough_s) - time.monotonic()
+    await stream.write(_PROGRESS, probe_s)
     response = await stream.read(probe_s)
-    if response is None:
-        await stream.write(_PROGRESS, probe_s)
-        response = await stream.read(probe_s)
     if response is None:
         raise StreamLost(f"silent for {2 * probe_s:g} s")
     return response

@@ -79,6 +79,12 @@ def gauge(member: Member, name: str) -> float:
     return next(float(line.split()[1]) for line in member.metrics().splitlines() if line.startswith(name + " "))
 
 
+def counted(what: str, method: str, service: str) -> str:
+    """Return the name of etcd's count of what happened on the streams of a method."""
+    kind = f'grpc_method="{method}",grpc_service="etcdserverpb.{service}",grpc_type="bidi_stream"'
+    return f"grpc_{what}_total{{{kind}}}"
+
+
 async def eventually(claim: Callable[[], bool], within_s: float = 5) -> None:
     """Wait until a claim holds."""
     end_s = time.monotonic() + within_s

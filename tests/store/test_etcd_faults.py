@@ -14,7 +14,7 @@ import pytest
 from clusterd.errors import Compacted, StoreError, StoreUnavailable, Uncertain
 from clusterd.store.contract import Created, Delete, Put
 from clusterd.store.etcd import EtcdStore
-from tests.store.breaking import PROBE_S, Seen, asked, connected, eventually, gauge, write_until_done
+from tests.store.breaking import PROBE_S, Seen, asked, connected, counted, eventually, gauge, write_until_done
 from tests.store.conftest import put
 from tests.store.etcd_server import Member, etcdctl, free_ports
 
@@ -91,13 +91,33 @@ async def test_a_quiet_watch_on_a_good_member_is_left_alone(members: tuple[Membe
     async with connected(members[0]) as store:
         seen = Seen(store, prefix, await put(store, prefix + "a", b"before"))
         await seen.until(b"before")
-        opened = (
-            'grpc_server_started_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}'
-        )
+        opened = counted("server_started", "Watch", "Watch")
         before = gauge(members[0], opened)
         await asyncio.sleep(3.5 * PROBE_S)
         assert gauge(members[0], opened) == before
         await seen.end()
+
+
+async def test_a_quiet_watch_is_seldom_asked_while_its_member_talks_to_others(
+    members: tuple[Member, ...], prefix: str
+) -> None:
+    questions = counted("server_msg_received", "Watch", "Watch")
+    store = EtcdStore([members[0].endpoint], probe_s=0.2)
+    try:
+        seen = Seen(store, prefix, await put(store, prefix + "a", b"before"))
+        await seen.until(b"before")
+        asked_until_now, began_s = gauge(members[0], questions), time.monotonic()
+        while time.monotonic() < began_s + 1.5:
+            await store.get(prefix + "a")
+            await asyncio.sleep(0.05)
+        assert gauge(members[0], questions) == asked_until_now
+        while time.monotonic() < began_s + 2.5:
+            await store.get(prefix + "a")
+            await asyncio.sleep(0.05)
+        assert gauge(members[0], questions) == asked_until_now + 1, "now and then: the stream alone may be dead"
+        await seen.end()
+    finally:
+        await store.close()
 
 
 async def test_without_a_quorum_everything_waits_and_then_goes_on(members: tuple[Member, ...], prefix: str) -> None:

@@ -9,7 +9,7 @@ from clusterd.clock import boottime_s
 from clusterd.errors import StoreUnavailable
 from clusterd.store.contract import Put
 from clusterd.store.keepalive import ATTEMPT_S
-from tests.store.breaking import asked, connected
+from tests.store.breaking import asked, connected, counted, gauge
 from tests.store.etcd_server import Member
 
 pytestmark = pytest.mark.etcd
@@ -58,3 +58,37 @@ async def test_an_answer_that_comes_late_is_not_taken_for_that_of_a_later_refres
             resumed_s = boottime_s()
             member.resume()
             assert (await store.refresh(lease.lease_id)).sent_s >= resumed_s
+
+
+async def test_refreshes_share_one_stream_while_each_has_its_answer(tmp_path: Path) -> None:
+    opened = counted("server_started", "LeaseKeepAlive", "Lease")
+    with Member(tmp_path) as member:
+        async with connected(member) as store:
+            first, second = await store.grant(30), await store.grant(40)
+            for lease in (first, second) * 3:
+                assert (await store.refresh(lease.lease_id)).ttl_s == lease.ttl_s
+            assert gauge(member, opened) == 1
+            await store.revoke(second.lease_id)
+            assert (await store.refresh(second.lease_id)).ttl_s == 0
+            assert (await store.refresh(first.lease_id)).ttl_s == 30
+
+
+async def test_refreshes_at_the_same_time_do_not_mix_up_their_answers(tmp_path: Path) -> None:
+    with Member(tmp_path) as member:
+        async with connected(member) as store:
+            leases = [await store.grant(ttl_s) for ttl_s in range(20, 30)]
+            for _ in range(2):
+                fresh = await asyncio.gather(*(store.refresh(lease.lease_id) for lease in leases))
+                assert [(one.lease_id, one.ttl_s) for one in fresh] == [(one.lease_id, one.ttl_s) for one in leases]
+
+
+async def test_a_refresh_works_after_the_only_member_was_restarted(tmp_path: Path) -> None:
+    with Member(tmp_path) as member:
+        async with connected(member) as store:
+            lease = await store.grant(30)
+            await store.refresh(lease.lease_id)
+            member.kill()
+            await asyncio.sleep(0.5)
+            member.start()
+            await store.get("/answers")
+            assert (await store.refresh(lease.lease_id)).ttl_s > 0
