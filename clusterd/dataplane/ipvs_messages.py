@@ -38,7 +38,9 @@ _DEST_ADDR, _DEST_PORT, _DEST_FWD, _DEST_WEIGHT, _DEST_UPPER, _DEST_LOWER, _DEST
 _DEST_PERSISTENT, _DEST_FAMILY = 9, 11
 _DEST_TUN_TYPE, _DEST_TUN_PORT, _DEST_TUN_FLAGS = range(13, 16)
 _SVC_STATS64 = _DEST_STATS64 = 12  # since Linux 4.1
-_SVC_COUNTED = frozenset({10, _SVC_STATS64})
+_SVC_STATS = 10
+# What a service counted stands at the end (ip_vs_ctl.c, ip_vs_genl_fill_service): 5 numbers and 5 rates, in two sizes.
+_STATS_HEAD, _STATS64_HEAD = struct.pack("=HH", 92, _SVC_STATS), struct.pack("=HH", 124, _SVC_STATS64)
 _STATS = (  # by their numbers there, from 1 on: each of 64 bits
     "connections",
     "packets_in",
@@ -178,12 +180,16 @@ def message(operation: Operation) -> tuple[int, bytes]:
 
 def service(data: bytes) -> Service | None:
     """Return the service that these attributes describe, None where it is of a protocol that we do not know."""
-    return _service_of(tuple(each for each in attributes(data) if each[0] not in _SVC_COUNTED))
+    if data[-216:-212] == _STATS_HEAD and data[-124:-120] == _STATS64_HEAD:
+        return _service_of(data[:-216])
+    return _service_of(
+        b"".join(attribute(*each) for each in attributes(data) if each[0] not in (_SVC_STATS, _SVC_STATS64))
+    )
 
 
 @lru_cache(maxsize=1 << 14)  # all services are looked at every few seconds, and are mostly as they were
-def _service_of(told: tuple[tuple[int, bytes], ...]) -> Service | None:
-    found = dict(told)
+def _service_of(told: bytes) -> Service | None:
+    found = dict(attributes(told))
     key = _decoded_key(found)
     if key is None:
         return None

@@ -8,7 +8,7 @@ import pytest
 
 from clusterd.dataplane import ipvs_messages as messages
 from clusterd.dataplane.netlink import attribute, attributes
-from clusterd.plane import Destination, DestinationKey, MarkKey, Operation, ServiceKey, Tunnel, Verb
+from clusterd.plane import Destination, DestinationKey, MarkKey, Operation, Service, ServiceKey, Tunnel, Verb
 
 WEB = ServiceKey("tcp", IPv4Address("1.2.3.1"), 80)
 DESTINATIONS = [
@@ -65,6 +65,33 @@ def test_addresses_of_both_families_with_the_same_bytes_are_told_apart() -> None
     short, long = IPv4Address("192.168.1.1"), IPv6Address(IPv4Address("192.168.1.1").packed.ljust(16, b"\0"))
     one, other = (Destination(DestinationKey(WEB, host, 80), "tunnel", 1) for host in (short, long))
     assert messages.uncounted(read(one)) != messages.uncounted(read(other))
+
+
+SERVICES = [
+    Service(WEB, "wlc"),
+    Service(ServiceKey("udp", IPv6Address("fd00::2"), 53), "mh", 60, 64, frozenset({"mh-port"}), one_packet=True),
+    Service(MarkKey(7, 6), "sh", engine="sip"),
+]
+
+
+def serving(service: Service, counted: Iterable[tuple[int, bytes]]) -> bytes:
+    """Return what a kernel says of a service, with what it counted."""
+    _, body = messages.message(Operation(Verb.ADD, service))
+    (told,) = (payload for _, payload in attributes(body))
+    return told + b"".join(attribute(*each) for each in counted)
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=str)
+@pytest.mark.parametrize("sizes", [(88, 120), (80, 120), (88,), ()], ids=str)
+def test_a_service_is_what_it_is_whatever_it_counted(service: Service, sizes: tuple[int, ...]) -> None:
+    for filled in (b"\0", b"\xff"):
+        data = serving(service, zip((10, 12), (filled * size for size in sizes), strict=False))
+        assert messages.service(data) == service
+
+
+def test_services_that_are_as_they_were_are_the_same_objects() -> None:
+    one, other = (serving(SERVICES[0], ((10, filled * 88), (12, filled * 120))) for filled in (b"\0", b"\xff"))
+    assert messages.service(one) is messages.service(other)
 
 
 def test_of_attributes_in_another_order_none_is_taken_for_counted() -> None:
