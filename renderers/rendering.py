@@ -12,6 +12,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    auto_reload=False,  # else each `include` looks whether its file has changed
     autoescape=False,  # noqa: S701 # configuration files are plain text, each renderer quotes as its format does
 )
 
