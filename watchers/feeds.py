@@ -66,6 +66,7 @@ async def lease(
     trouble = Trouble("the lease")
     while True:
         ttl_s, every_s = timing()
+        began_s = boottime_s()
         try:
             oldest = next(iter(asked), 0)
             if len(asked) > 1 and oldest not in in_use():
@@ -84,7 +85,8 @@ async def lease(
             trouble.begins(error)
             await asyncio.sleep(RETRY_S)
             continue
-        await asyncio.sleep(min(every_s, *(seconds / 3 for seconds in asked.values())))
+        due_s = began_s + min(every_s, *(seconds / 3 for seconds in asked.values()))
+        await asyncio.sleep(due_s - boottime_s())  # what the answers took is not lost as well
 
 
 async def ended(store: Store, lease_id: int) -> None:

@@ -32,9 +32,11 @@ from clusterd.plane import (
     applied,
 )
 from clusterd.wishes import News
+from watchers.turns import computed
 
 Counting = Callable[[Scope], Mapping[Key, Counters]]
 SLICE = 500  # operations between two chances for others
+FEW = 500  # keys whose plan takes no time that anybody notices
 AT_ONCE = 50  # services that are read back between them
 _T = TypeVar("_T")
 
@@ -151,7 +153,7 @@ class KernelWriter:
         alike = actual is found or actual == found
         actual = found if alike else actual
         keys = news.keys if news and news.since is before and alike else None
-        operations = () if wanted is before and alike else plan(only(actual, keys), only(wanted, keys))
+        operations = () if wanted is before and alike else await _planned(actual, wanted, keys)
         planned_s = boottime_s()
         if not operations:
             self._known, self._settled = (scope, actual), (wanted, actual)
@@ -168,7 +170,7 @@ class KernelWriter:
         if not any(isinstance(operation.item, Address) for operation in operations):
             self._present = (after, self._addresses(actual))
         keys = keys and keys.union(there)
-        left = plan(only(after, keys), only(wanted, keys))
+        left = await _planned(after, wanted, keys)
         self._known = (scope, after)
         self._settled = (None, {}) if left or failures else (wanted, after)
         return Convergence(operations, tuple(failures), left, after, planned_s, self._addresses(after))
@@ -233,6 +235,12 @@ class KernelWriter:
 
     async def _run(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+async def _planned(actual: Plane, wanted: Plane, keys: frozenset[Key] | None) -> tuple[Operation, ...]:
+    """Plan what a change of some keys asks for at once, and a whole plane while the event loop goes on."""
+    much = keys is None or len(keys) > FEW
+    return await computed(much, lambda: plan(only(actual, keys), only(wanted, keys)))
 
 
 def only(plane: Plane, keys: frozenset[Key] | None) -> Plane:

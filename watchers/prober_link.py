@@ -18,13 +18,14 @@ from watchers.ending import ended
 from watchers.logs import tagged
 from watchers.prober_messages import FROM_PROBER, Assignment, Identity, Report, Target
 from watchers.tallies import Tallies
+from watchers.turns import Turns
 from watchers.unprivileged import unprivileged
 
 FIRST_BACKOFF_S = 0.2
 LAST_BACKOFF_S = 5.0
 STABLE_S = 10.0  # a prober that lived that long did not fail at once: the backoff begins anew
 LINE_LIMIT_BYTES = 65536
-AT_ONCE = 500  # targets of one message
+AT_ONCE = 200  # targets of one message
 NEEDED = ("net_raw",)  # pings, and marks on packets through IPVS (since Linux 5.17 it is enough for SO_MARK)
 
 log = logging.getLogger(__name__)
@@ -151,15 +152,18 @@ class ProberLink:
     async def _tell(self, process: Process) -> None:
         """Send what is new whenever there is something; while the prober is slow to read, it gathers."""
         assert process.stdin is not None  # noqa: S101 - it was started with a pipe
+        turns = Turns()
         while True:
             await self._changed.wait()
             self._changed.clear()
+            turns.begin()
             for message in self.untold():
                 process.stdin.write(message.model_dump_json().encode() + b"\n")
                 try:
                     await process.stdin.drain()
                 except ConnectionError:
                     return  # it has ended, which _listen sees as well
+                await turns.give_way()
 
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from clusterd.desired import destination_key
 from clusterd.health import Verdict
-from clusterd.model import AnyPort, Check, Cluster, Host, Server, Value, Virtual, checked_port
+from clusterd.model import AnyPort, Check, Cluster, Host, Server, Value, Virtual, checked_port, others
 from clusterd.paths import path_mark
 from clusterd.plane import Destination, Plane
 
@@ -103,6 +103,14 @@ def targets(cluster: Cluster, names: Iterable[str] | None = None) -> tuple[Targe
         for label, server in virtual.servers.items()
         if server.enabled
     )
+
+
+def assigned(before: Cluster, after: Cluster) -> tuple[tuple[Target, ...], frozenset[Identity]]:
+    """Return what is to be checked otherwise, or for the first time, after a change, and who no more."""
+    names = others(before, after)
+    there = targets(after, names)
+    gone = {target.identity for target in targets(before, names)} - {target.identity for target in there}
+    return there, frozenset(gone)
 
 
 def _led(virtual: Virtual, server: Server) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from clusterd import desired as wish
@@ -53,19 +54,20 @@ from watchers.local_socket import Sight
 from watchers.logs import tagged
 from watchers.opinions import Opinions
 from watchers.prober_link import ProberLink
-from watchers.prober_messages import Identity, Report, targets, trusted
+from watchers.prober_messages import Identity, Report, assigned, trusted
 from watchers.problems import Problems
 from watchers.publisher import Publisher
 from watchers.reachability import Reachability
 from watchers.status import Status, shares
 from watchers.tasks import Tasks
+from watchers.turns import Turns, computed
 from watchers.undoer import Undoer
 from watchers.weighing import Surroundings, Weighing
 
 log = logging.getLogger("clusterd.router")
 
-AT_ONCE = 200  # events between two looks at what follows from them
-IN_ONE_GO = 100  # virtual servers that are worked on before others have their turn
+STATUS_S = 1.0  # what only time has changed is told so often
+IN_ONE_GO = 25  # virtual or real servers, between two looks whether it is the others' turn
 WHY_DRY = "dry run: nothing is written to this host's kernel, and it never carries an address"
 
 
@@ -204,16 +206,21 @@ class Router:
             self._inbox.put_first_once(election.Tick())
 
     async def _decide(self) -> None:
+        turns, tell_s = Turns(), 0.0
         while True:
             await self._inbox.wait()
-            began_s = boottime_s()
-            for _ in range(min(len(self._inbox), AT_ONCE)):
-                await self._take(self._inbox.take())
+            turns.begin()
+            news = False
+            while len(self._inbox) and not turns.over:
+                event = self._inbox.take()
+                await self._take(event)
+                news = news or not isinstance(event, election.Tick)
             self._weighing.look()
-            self._publish()
             self.decided_s = boottime_s()
-            if len(self._inbox):
-                await _give_way(began_s)
+            if news or self.decided_s >= tell_s:
+                tell_s = self.decided_s + STATUS_S
+                self._publish()
+            await turns.give_way()
 
     async def _take(self, event: ElectionEvent | _Other) -> None:
         match event:
@@ -313,8 +320,8 @@ class Router:
         """Return who could take over, those first that see real servers which this one does not."""
         routers = self._followed.cluster.routers if self._followed else {}
         better = self._opinions.better() if self._opinions.faulty else []
-        others = [name for name in routers if name != self._name]
-        return sorted(others, key=lambda name: (name not in better, -routers[name].priority))
+        rest = [name for name in routers if name != self._name]
+        return sorted(rest, key=lambda name: (name not in better, -routers[name].priority))
 
     def _holder(self, group: str) -> str:
         state = self._elections.states.get(group)
@@ -370,15 +377,23 @@ class Router:
     async def _configure(self, good: LastGood) -> None:
         """Tell everybody here what is followed from now on, and what is other with it."""
         before, cluster = self._following, good.cluster
-        here = around(cluster, before, self._around) if self._followed else around(cluster)
-        news = await self._assign(before, cluster)
+        known = (before, self._around) if self._followed else (None, None)
+        much = len(others(before, cluster)) > IN_ONE_GO
+        here = await computed(much, lambda: around(cluster, *known))
+        there, gone = await computed(much, lambda: assigned(before, cluster))
+        verdicts: dict[Identity, Verdict] = {} if self._followed else await self._trusted(cluster)
+        news: dict[Identity, Verdict | None] = {**dict.fromkeys(gone), **verdicts}
+        self._prober.watch((), gone)
         self._weighing.configure(cluster, news, good.drains)
-        more = True
-        while more:
-            began_s = boottime_s()
-            more = self._weighing.look_on(IN_ONE_GO)
-            await _give_way(began_s)
-        await self._wish_for(cluster, here)
+        turns, targets = Turns(), iter(there)
+        while some := tuple(islice(targets, IN_ONE_GO)):
+            self._prober.watch(replace(target, verdict=verdicts.get(target.identity)) for target in some)
+            await turns.give_way()
+        self._prober.start()
+        while self._weighing.look_on(IN_ONE_GO):
+            await turns.give_way()
+        role, pools, last = self._role, dict(self._weighing.pools), self._wish
+        self._wish = await computed(much, lambda: wished(cluster, here, pools, role, last))
         self._followed = good
         if here is not self._around:
             self._around = here
@@ -396,32 +411,12 @@ class Router:
         self._problems.about("name", *([] if self._name in cluster.routers else [unknown]))
         self._publish_health(news)
 
-    async def _wish_for(self, cluster: Cluster, here: Around) -> None:
-        """Work out what is wanted of many virtual servers bit by bit, so that no lease waits for it."""
-        role, names = Role(self._elections.active, self._kernel.carrying), list(cluster.virtuals)
-        fresh = others(self._wish.cluster, cluster) if self._wish else cluster.virtuals
-        for end in range(IN_ONE_GO, len(names), IN_ONE_GO) if len(fresh) > IN_ONE_GO else ():
-            began_s = boottime_s()
-            some = cluster.model_copy(update={"virtuals": {name: cluster.virtuals[name] for name in names[:end]}})
-            self._wish = wished(some, here, self._weighing.pools, role, self._wish)
-            await _give_way(began_s)
-
-    async def _assign(self, before: Cluster, cluster: Cluster) -> dict[Identity, Verdict | None]:
-        """Tell the prober what is to be checked otherwise now; return the verdicts that come or go (None) with that."""
-        names = others(before, cluster)
-        there = targets(cluster, names)
-        gone = {target.identity for target in targets(before, names)} - {target.identity for target in there}
-        known = {} if self._followed else await self._trusted(cluster)
-        self._prober.watch((replace(target, verdict=known.get(target.identity)) for target in there), gone)
-        self._prober.start()
-        return {**dict.fromkeys(gone), **known}
-
     def _candidates(self, cluster: Cluster) -> Cluster:
         """Return the cluster with the routers that may be active, without this one where it is in a dry run."""
         if not self._writer.dry_run:
             return cluster
-        others = {name: router for name, router in cluster.routers.items() if name != self._name}
-        return cluster.model_copy(update={"routers": others})
+        rest = {name: router for name, router in cluster.routers.items() if name != self._name}
+        return cluster.model_copy(update={"routers": rest})
 
     async def _trusted(self, cluster: Cluster) -> dict[Identity, Verdict]:
         try:
@@ -436,9 +431,12 @@ class Router:
         """Return what should exist now, None while nothing is followed."""
         if not self._followed:
             return None
-        role = Role(self._elections.active, self._kernel.carrying)
-        self._wish = now = wished(self._followed.cluster, self._around, self._weighing.pools, role, self._wish)
+        self._wish = now = wished(self._followed.cluster, self._around, self._weighing.pools, self._role, self._wish)
         return Wanted(self._followed.number, now.plane, now.around.scope, now.around.groups, now.news)
+
+    @property
+    def _role(self) -> Role:
+        return Role(self._elections.active, self._kernel.carrying)
 
     def _status(self) -> Status:
         drift = self._happened.last("drift")
@@ -512,8 +510,3 @@ class Router:
 
     def _publish_health(self, news: Mapping[Identity, Verdict | None]) -> None:
         self._publisher.change(publisher.health(self._keys, self._name, news))
-
-
-async def _give_way(began_s: float) -> None:
-    """Let others work for as long as we did: a refresh of the lease takes ten turns of the loop, and is to need one."""
-    await asyncio.sleep(boottime_s() - began_s)

@@ -37,6 +37,7 @@ from watchers.tasks import Tasks
 log = logging.getLogger("clusterd.router")
 
 MEMBER_S = 2.5  # within which a member of etcd tells its release
+SWITCH_S = 0.0005  # the event loop has to wait no longer for a thread that computes, at each message that it sends
 HUNG_S = 3.0  # a router that decides nothing for so long is not alive: it takes a tick ten times a second
 
 
@@ -55,6 +56,7 @@ def main(router: str | None, verbose: bool, release: bool) -> None:
         read = settings.read({"router": router})
         level = logging.DEBUG if verbose else logging.INFO
         logs.begin("router", chosen=read.log_format, level=level, cluster=read.cluster, router=read.router)
+        sys.setswitchinterval(SWITCH_S)
         with _only_one(read.run_dir):
             if release:
                 _release(read)

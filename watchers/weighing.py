@@ -29,7 +29,7 @@ from watchers.prober_messages import Identity
 from watchers.tasks import Tasks
 
 COUNT_S = 1.0
-AT_ONCE = 200  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
+AT_ONCE = 20  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
 Count = Callable[[Scope], Awaitable[Mapping[Key, Counters]]]
 
 

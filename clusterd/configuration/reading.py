@@ -29,6 +29,7 @@ from clusterd.keys import Keys
 from clusterd.model import Cluster, changed_keys
 from clusterd.store.contract import Entry, Snapshot, Store
 
+FEW = 100  # objects that are looked at between two events
 _T = TypeVar("_T", Head, Outline, Record)
 
 
@@ -86,11 +87,19 @@ async def _following(store: Store, keys: Keys, known: Committed) -> Committed | 
     entry, written = await asyncio.gather(store.get(keys.head), store.get(keys.history(known.number + 1)))
     if entry is None or written is None or known.strays:
         return None
-    head, new = parsed(Head, entry), await _whole(store, written)
-    hashes = changed_hashes(known.hashes, new.changes)
-    if (head.hash, head.config_hash, known.head.hash) != (new.hash, joined_hash(hashes), new.parent):
+    record = await _whole(store, written)
+    if len(record.changes) <= FEW:
+        return _led_to(keys, known, entry, record)
+    return await asyncio.to_thread(_led_to, keys, known, entry, record)  # a lease may not wait for a big one
+
+
+def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Committed | None:
+    """Return what is committed after this record, None where it and the head do not fit what is known."""
+    head = parsed(Head, entry)
+    hashes = changed_hashes(known.hashes, record.changes)
+    if (head.hash, head.config_hash, known.head.hash) != (record.hash, joined_hash(hashes), record.parent):
         return None
-    objects = changed_objects(known.objects, new.changes)
+    objects = changed_objects(known.objects, record.changes)
     cluster = _read_cluster(keys, head, objects, known)
     return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
 
@@ -102,7 +111,7 @@ async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
     for entry in entries:
         parts.setdefault(entry.key.rpartition("/")[0] + "/", []).append(entry)
     plain = parts.pop(keys.history_prefix, [])
-    return tuple(_joined(entry, parts.get(_beside(entry), [])) for entry in plain)
+    return tuple([await _joined(entry, parts.get(_beside(entry), [])) for entry in plain])
 
 
 async def record(store: Store, keys: Keys, number: int) -> Record | None:
@@ -114,7 +123,7 @@ async def record(store: Store, keys: Keys, number: int) -> Record | None:
 async def _whole(store: Store, entry: Entry) -> Record:
     """Return a record with what stands beside it."""
     beside = _beside(entry)
-    return _joined(entry, (await store.snapshot(beside)).entries if beside else ())
+    return await _joined(entry, (await store.snapshot(beside)).entries if beside else ())
 
 
 def _beside(entry: Entry) -> str:
@@ -123,7 +132,7 @@ def _beside(entry: Entry) -> str:
     return f"{entry.key}/{outline.id}/" if outline.parts else ""
 
 
-def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
+async def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
     outline = parsed(Outline, entry)
     if not outline.parts:
         return parsed(Record, entry)
@@ -131,7 +140,7 @@ def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
         what = f"{len(parts)} of the record's {outline.parts} parts are there"
         raise ConfigError([Problem(0, entry.key, what)])
     try:
-        return from_parts(entry.value, (part.value for part in parts))
+        return await asyncio.to_thread(from_parts, entry.value, [part.value for part in parts])
     except ValueError as error:
         raise ConfigError(
             [Problem(0, entry.key, f"its parts are not a record that clusterd wrote: {error}")]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from clusterd.document import from_data
 from clusterd.health import Verdict
 from clusterd.model import Cluster, HttpCheck
-from watchers.prober_messages import Assignment, Report, targets
+from watchers.prober_messages import Assignment, Report, assigned, targets
 
 UP = Verdict(True, 1700000000.0, "accepted a connection")
 
@@ -32,6 +32,19 @@ def test_the_enabled_servers_of_the_enabled_virtual_servers_are_checked() -> Non
 
 def test_those_of_some_virtual_servers_are_told_apart() -> None:
     assert [target.identity for target in targets(cluster(), ["dns", "away"])] == [("dns", "a")]
+
+
+def test_a_change_assigns_what_is_other_and_takes_away_what_is_gone() -> None:
+    before = cluster()
+    everybody = {target.identity for target in targets(before)}
+    assert {target.identity for target in assigned(Cluster(), before)[0]} == everybody
+    assert assigned(before, before) == ((), frozenset())
+    web = before.virtuals["web"]
+    one = web.model_copy(update={"servers": {"b": web.servers["b"]}})
+    after = before.model_copy(update={"virtuals": {"web": one, "off": before.virtuals["off"]}})
+    there, gone = assigned(before, after)
+    assert [target.identity for target in there] == [("web", "b")]
+    assert gone == {("web", "a"), ("dns", "a")}
 
 
 def test_a_target_has_the_servers_port_or_else_the_virtual_servers() -> None:
