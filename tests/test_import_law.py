@@ -51,6 +51,7 @@ PURE = tuple(
         "weights",
         "lvscf",
         "reading",
+        "configuration.objects",
         "words",
         "places",
         "amounts",

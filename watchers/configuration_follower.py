@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterd.configuration import Committed
+from clusterd.configuration.objects import Objects
 from clusterd.errors import ClusterdError, ConfigError
 from clusterd.keys import Keys
 from clusterd.reports import Followed
@@ -15,7 +16,7 @@ from clusterd.weights import Drains, drained
 from renderers import lvscf
 from watchers import last_good
 from watchers.acceptance import refusal
-from watchers.last_good import LastGood, Texts
+from watchers.last_good import LastGood
 from watchers.logs import tagged
 from watchers.problems import Problems
 
@@ -38,7 +39,7 @@ class ConfigurationFollower:
     seen: Committed | ConfigError | None = None
     given_up: frozenset[str] = frozenset()  # hashes of commits that routers are to follow no longer
     _saved: LastGood | None = None
-    _texts: Texts = field(default_factory=Texts)
+    _objects: Objects | None = None  # what the good one was made of, where etcd has shown it
     _sections: lvscf.Sections = field(default_factory=lvscf.Sections)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -70,6 +71,7 @@ class ConfigurationFollower:
         log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message", extra=about)
         drains = drained(self._drains(seen.number), seen.cluster, time.time())
         self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret, drains)
+        self._objects = Objects.of(seen.objects)
         self.follows = _told(self.good)
         return self.good
 
@@ -93,15 +95,15 @@ class ConfigurationFollower:
     async def save(self) -> None:
         """Write the files of what is followed, unless they are written already. Trouble with them stops nothing."""
         async with self._saving:
-            good = self.good
+            good, objects = self.good, self._objects
             if good is not None and self._saved != good:
                 self._saved = good
-                await self._save(good)
+                await self._save(good, objects)
 
-    async def _save(self, good: LastGood) -> None:
+    async def _save(self, good: LastGood, objects: Objects | None) -> None:
         problems = []
         try:
-            await asyncio.to_thread(last_good.save, self.file, good, self._texts)
+            await asyncio.to_thread(last_good.save, self.file, good, objects)
         except OSError as error:
             problems.append(f"{self.file}: {error.strerror}; a restart while etcd is away would know nothing")
         try:

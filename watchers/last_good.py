@@ -3,13 +3,13 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterd.document import from_objects, named
+from clusterd import document
+from clusterd.configuration.objects import Objects
 from clusterd.errors import ConfigError
-from clusterd.model import Cluster, Value
+from clusterd.model import Cluster
 from clusterd.weights import Drains
 from watchers.logs import tagged
 
@@ -34,7 +34,7 @@ def load(path: Path) -> LastGood | None:
     """Return what was saved, or None where there is nothing that can be read (which is logged)."""
     try:
         data = json.loads(path.read_text())
-        cluster = from_objects(data["objects"])
+        cluster = document.from_objects(data["objects"])
         drains = {str(name): float(since_s) for name, since_s in data.get("drains", {}).items()}
         return LastGood(int(data["number"]), str(data["hash"]), cluster, bytes.fromhex(data["secret"]), drains)
     except FileNotFoundError:
@@ -44,31 +44,15 @@ def load(path: Path) -> LastGood | None:
         return None
 
 
-class Texts:
-    """The objects of a cluster as the file has them, each made once: of many, the next commit changes few."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[Value, str]] = {}
-
-    def of(self, cluster: Cluster) -> Iterator[str]:
-        """Yield a line for each object, in the order of their names in the document."""
-        there = named(cluster)
-        self._made = {name: made for name, made in self._made.items() if there.get(name) is made[0]}
-        for name, value in there.items():
-            if name not in self._made:
-                data = value.model_dump(mode="json", by_alias=True, exclude_none=True)
-                self._made[name] = (value, f"{json.dumps(name)}: {json.dumps(data)}")
-            yield self._made[name][1]
-
-
-def save(path: Path, good: LastGood, texts: Texts | None = None) -> None:
+def save(path: Path, good: LastGood, objects: Objects | None = None) -> None:
     """Write it, readable by the owner alone. Raises OSError (a full disk) and then leaves the old file.
 
-    `texts` are those of the time before.
+    `objects` are those that its cluster was made of; without them they are made anew.
     """
     head = {"number": good.number, "hash": good.hash, "secret": good.secret.hex(), "drains": dict(good.drains)}
-    objects = ",\n".join((texts or Texts()).of(good.cluster))
-    write_atomically(path, f'{json.dumps(head)[:-1]}, "objects": {{\n{objects}\n}}}}\n', 0o600)
+    made = Objects.of(document.objects(good.cluster)) if objects is None else objects
+    lines = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in made.texts())
+    write_atomically(path, f'{json.dumps(head)[:-1]}, "objects": {{\n{lines}\n}}}}\n', 0o600)
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:

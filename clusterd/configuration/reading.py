@@ -1,8 +1,7 @@
 """What is committed, read at one revision, and believed only where the head's hash says so."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from clusterd import document
 from clusterd.changes import Change, changes
 from clusterd.collecting import collecting_seldom
+from clusterd.configuration.objects import Objects, decoded, packed
 from clusterd.errors import ConfigError, Problem
 from clusterd.history import (
     Head,
@@ -19,18 +19,25 @@ from clusterd.history import (
     Outline,
     Record,
     changed_hashes,
-    changed_objects,
     from_parts,
     joined_hash,
     object_hashes,
     replayed,
 )
 from clusterd.keys import Keys
-from clusterd.model import Cluster, changed_keys
+from clusterd.model import Cluster
 from clusterd.store.contract import Entry, Snapshot, Store
 
 FEW = 100  # objects that are looked at between two events
 _T = TypeVar("_T", Head, Outline, Record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Objects with their hashes."""
+
+    objects: Objects
+    hashes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,8 @@ async def read_on(store: Store, keys: Keys, known: Committed | None) -> Committe
     """Return what is committed, as `read` does, but without reading what the one commit since `known` left alone.
 
     The record of that commit says what it changed, and the head's hash whether that is all. Where they do not fit
-    together, or there were more commits, everything is read. What was written past the commits meanwhile is not seen.
+    together, or there were more commits, everything is read; so it is where the record is in parts, since all objects
+    take less memory than what so many were before and after. What was written past the commits meanwhile is not seen.
     """
     with suppress(ConfigError):  # reading everything tells what is wrong, or gets along without what is
         following = await _following(store, keys, known) if known else None
@@ -87,7 +95,9 @@ async def _following(store: Store, keys: Keys, known: Committed) -> Committed | 
     entry, written = await asyncio.gather(store.get(keys.head), store.get(keys.history(known.number + 1)))
     if entry is None or written is None or known.strays:
         return None
-    record = await _whole(store, written)
+    if parsed(Outline, written).parts:
+        return None
+    record = parsed(Record, written)
     if len(record.changes) <= FEW:
         return _led_to(keys, known, entry, record)
     return await asyncio.to_thread(_led_to, keys, known, entry, record)  # a lease may not wait for a big one
@@ -99,8 +109,8 @@ def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Commi
     hashes = changed_hashes(known.hashes, record.changes)
     if (head.hash, head.config_hash, known.head.hash) != (record.hash, joined_hash(hashes), record.parent):
         return None
-    objects = changed_objects(known.objects, record.changes)
-    cluster = _read_cluster(keys, head, objects, known)
+    objects = Objects.of(known.objects).after(record.changes)
+    cluster = _read_cluster(keys, head, _Held(objects, hashes), known)
     return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
 
 
@@ -111,7 +121,7 @@ async def records(store: Store, keys: Keys) -> tuple[Record, ...]:
     for entry in entries:
         parts.setdefault(entry.key.rpartition("/")[0] + "/", []).append(entry)
     plain = parts.pop(keys.history_prefix, [])
-    return tuple([await _joined(entry, parts.get(_beside(entry), [])) for entry in plain])
+    return tuple(_joined(entry, parts.get(_beside(entry), [])) for entry in plain)
 
 
 async def record(store: Store, keys: Keys, number: int) -> Record | None:
@@ -123,7 +133,7 @@ async def record(store: Store, keys: Keys, number: int) -> Record | None:
 async def _whole(store: Store, entry: Entry) -> Record:
     """Return a record with what stands beside it."""
     beside = _beside(entry)
-    return await _joined(entry, (await store.snapshot(beside)).entries if beside else ())
+    return _joined(entry, (await store.snapshot(beside)).entries if beside else ())
 
 
 def _beside(entry: Entry) -> str:
@@ -132,7 +142,7 @@ def _beside(entry: Entry) -> str:
     return f"{entry.key}/{outline.id}/" if outline.parts else ""
 
 
-async def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
+def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
     outline = parsed(Outline, entry)
     if not outline.parts:
         return parsed(Record, entry)
@@ -140,7 +150,7 @@ async def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
         what = f"{len(parts)} of the record's {outline.parts} parts are there"
         raise ConfigError([Problem(0, entry.key, what)])
     try:
-        return await asyncio.to_thread(from_parts, entry.value, [part.value for part in parts])
+        return from_parts(entry.value, (part.value for part in parts))
     except ValueError as error:
         raise ConfigError(
             [Problem(0, entry.key, f"its parts are not a record that clusterd wrote: {error}")]
@@ -153,20 +163,35 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry,
     head = parsed(Head, entry)
     prefix = keys.config(head.generation)
     entries = [entry for entry in snapshot.entries if entry.key.startswith(prefix)]
-    found = await asyncio.to_thread(lambda: {e.key.removeprefix(prefix): _decoded(e.value) for e in entries})
-    objects: Mapping[str, Any] = found
-    hashes = await asyncio.to_thread(object_hashes, found)
-    if joined_hash(hashes) != head.config_hash:
+    held = found = await asyncio.to_thread(_found, prefix, entries)
+    if joined_hash(found.hashes) != head.config_hash:
         past = [one for one in await records(store, keys) if one.number <= head.number]
-        objects = replayed(past)
-        hashes = object_hashes(objects)
-        if joined_hash(hashes) != head.config_hash:
+        there = replayed(past)
+        held = _Held(Objects.of(there), object_hashes(there))
+        if joined_hash(held.hashes) != head.config_hash:
             newer = [e.key for e in snapshot.entries if e.mod_revision > entry.mod_revision] or [prefix]
             what = f"is not what commit {head.number} left here, and the history does not give that back"
             raise ConfigError([Problem(0, key, what) for key in newer])
-    strays = sorted(name for name in {*found, *objects} if found.get(name) != objects.get(name))
-    cluster = await asyncio.to_thread(_read_cluster, keys, head, objects, known)  # a lease may not wait for a big one
-    return Committed(head, cluster, objects, hashes, entry.mod_revision, snapshot.revision, tuple(strays), whole=True)
+    strays = tuple(sorted(_others(found.hashes, held.hashes)))
+    cluster = await asyncio.to_thread(_read_cluster, keys, head, held, known)  # a lease may not wait for a big one
+    return Committed(
+        head, cluster, held.objects, held.hashes, entry.mod_revision, snapshot.revision, strays, whole=True
+    )
+
+
+def _found(prefix: str, entries: Iterable[Entry]) -> _Held:
+    """Return the objects that stand below a prefix, of which there may be many."""
+    values, hashes = dict[str, bytes](), dict[str, str]()
+    for entry in entries:
+        name = entry.key.removeprefix(prefix)
+        values[name] = packed(entry.value)
+        hashes |= object_hashes({name: decoded(entry.value)})
+    return _Held(Objects(values), hashes)
+
+
+def _others(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
+    """Return the names of the objects of which the hashes are not the same."""
+    return {name for name, _ in before.items() ^ after.items()}
 
 
 def _untouched(snapshot: Snapshot, entry: Entry, known: Committed) -> bool:
@@ -184,36 +209,27 @@ def _untouched(snapshot: Snapshot, entry: Entry, known: Committed) -> bool:
     )
 
 
-def _read_cluster(keys: Keys, head: Head, objects: Mapping[str, Any], known: Committed | None) -> Cluster:
+def _read_cluster(keys: Keys, head: Head, held: _Held, known: Committed | None) -> Cluster:
     """Return the cluster; ConfigError, with keys as paths, where the objects make none."""
     try:
         with collecting_seldom():
-            return _cluster(objects, known)
+            return _cluster(held, known)
     except ConfigError as error:
         prefix = keys.config(head.generation)
         raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
 
 
-def _cluster(objects: Mapping[str, Any], known: Committed | None) -> Cluster:
+def _cluster(held: _Held, known: Committed | None) -> Cluster:
     """Return the cluster of the objects, made of the one that is known already as far as they are the same."""
     if known is not None:
-        names = changed_keys(known.objects, objects)
-        there = {name: objects[name] for name in names if name in objects and known.objects.get(name) != objects[name]}
-        gone = names - objects.keys()
-        if not there and not gone:
+        names = _others(known.hashes, held.hashes)
+        if not names:
             return known.cluster
-        cluster = document.changed(known.cluster, there, gone)
+        gone = names - held.hashes.keys()
+        cluster = document.changed(known.cluster, held.objects.only(names - gone), gone)
         if cluster is not None:
             return cluster
-    return document.from_objects(objects)
-
-
-def _decoded(value: bytes) -> Any:
-    """Return what a value says; where it is no JSON, something that no committed object is."""
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value.hex()
+    return document.from_objects(held.objects)
 
 
 def parsed(kind: type[_T], entry: Entry) -> _T:

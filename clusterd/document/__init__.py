@@ -11,7 +11,7 @@ from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
 from clusterd.document.yaml_writer import dump_data, dump_value
 from clusterd.errors import ConfigError, Problem
-from clusterd.model import Cluster, Value
+from clusterd.model import Cluster
 from clusterd.rules import breakable, broken_rules
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "dump_value",
     "from_data",
     "from_objects",
-    "named",
     "objects",
     "parse",
     "parse_yaml",
@@ -61,6 +60,7 @@ _PLACES: Mapping[Path, tuple[type[BaseModel], ...]] = {
     ("virtuals", "*", "servers", "*", "tunnel"): (model.Tunnel,),
     ("virtuals", "*", "servers", "*"): (model.Server,),
 }
+_KINDS: Mapping[str, type[BaseModel]] = {"routers": model.Router, "virtuals": model.Virtual}
 
 
 def parse(text: str | bytes) -> Cluster:
@@ -186,19 +186,12 @@ def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
     return flat
 
 
-def named(cluster: Cluster) -> dict[str, Value]:
-    """Return the same objects as values of the model."""
-    routers = {f"routers/{name}": router for name, router in cluster.routers.items()}
-    virtuals = {f"virtuals/{name}": virtual for name, virtual in cluster.virtuals.items()}
-    return {"cluster": cluster.settings, **routers, **virtuals}
-
-
 def from_objects(flat: Mapping[str, Any]) -> Cluster:
     """Return the cluster that these objects make. Raises ConfigError, with the object's name as the path.
 
     What is an object of the model already is taken as it is.
     """
-    data, strange = _nested(flat)
+    data, strange = _nested({name: _made(name, value) for name, value in flat.items()})
     if strange:
         raise ConfigError([Problem(0, name, "is not the name of an object") for name in strange])
     return from_data(data)
@@ -210,7 +203,8 @@ def changed(cluster: Cluster, there: Mapping[str, Any], gone: Collection[str]) -
     It is what `from_objects` makes of all objects, for the work of these few: what is left alone is the same object in
     both. None where these do not go with the rest: `from_objects` tells what is wrong.
     """
-    data, strange = _nested({"cluster": cluster.settings, **there})
+    made = {name: _made(name, value) for name, value in there.items()}
+    data, strange = _nested({"cluster": cluster.settings, **made})
     if strange or "cluster" in gone:
         return None
     try:
@@ -234,6 +228,18 @@ def _with(known: Mapping[str, _T], fresh: Mapping[str, _T], gone: Iterable[str])
     for name in left:
         del after[name]
     return after
+
+
+def _made(name: str, value: Any) -> Any:
+    """Return the object of the model that a value makes: one by one, since all values at once take much memory.
+
+    One that makes none stays as it is, for whoever tells what is wrong with all of them.
+    """
+    kind = _KINDS.get(name.partition("/")[0])
+    try:
+        return kind.model_validate(value) if kind else value
+    except ValidationError:
+        return value
 
 
 def _nested(flat: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

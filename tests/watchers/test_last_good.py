@@ -13,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clusterd.configuration.objects import Objects
+from clusterd.document import objects
+from clusterd.history import ObjectChange
 from clusterd.model import Cluster
 from tests.clusterd.examples import manual
 from tests.strategies import clusters
-from watchers.last_good import LastGood, Texts, load, save, write_atomically
+from watchers.last_good import LastGood, load, save, write_atomically
 
 GOOD = LastGood(5, "a" * 64, manual(), b"secret \xff")
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
@@ -42,15 +45,16 @@ def test_what_is_saved_is_loaded(tmp_path: Path, cluster: Cluster, number: int, 
 
 
 @same_folder
-@given(one=clusters(), other=clusters())
-def test_with_the_texts_of_before_the_file_says_the_same(tmp_path: Path, one: Cluster, other: Cluster) -> None:
-    texts = Texts()
-    after = one.model_copy(update={"virtuals": {**one.virtuals, **other.virtuals}, "settings": other.settings})
-    for number, cluster in enumerate((one, after, one)):
-        good = LastGood(number, "a" * 64, cluster)
-        save(tmp_path / "quick.json", good, texts)
-        save(tmp_path / "good.json", good)
-        assert (tmp_path / "quick.json").read_bytes() == (tmp_path / "good.json").read_bytes()
+@given(cluster=clusters(), extra=st.text())
+def test_the_file_has_the_objects_as_they_were_committed(tmp_path: Path, cluster: Cluster, extra: str) -> None:
+    good = LastGood(7, "a" * 64, cluster)
+    save(tmp_path / "made.json", good)
+    committed = Objects.of(objects(cluster))
+    save(tmp_path / "good.json", good, committed)
+    assert (tmp_path / "made.json").read_bytes() == (tmp_path / "good.json").read_bytes()
+    later = committed.after({"routers/of a later version": ObjectChange(after={"text": extra})})
+    save(tmp_path / "good.json", good, later)
+    assert json.loads((tmp_path / "good.json").read_text())["objects"] == later
 
 
 def test_the_file_and_its_secret_are_for_the_owner_alone_and_its_folder_is_made(tmp_path: Path) -> None:
