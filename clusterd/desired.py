@@ -77,8 +77,9 @@ def served(
     """Yield what a virtual server is in IPVS: its service and the real servers behind it."""
     virtual = cluster.virtuals[name]
     if virtual.enabled:
-        yield _service(virtual)
-        yield from _pool(cluster, virtual, pool or _plain(name, virtual, up))
+        key = service_key(virtual)  # one object for all that is behind it
+        yield _service(virtual, key)
+        yield from _pool(cluster, virtual, key, pool or _plain(name, virtual, up))
 
 
 def sync_daemons(cluster: Cluster, sending: bool) -> dict[Key, Item]:
@@ -123,8 +124,12 @@ def service_key(virtual: Virtual) -> AnyServiceKey:
 
 def destination_key(virtual: Virtual, server: str) -> DestinationKey:
     """Return what IPVS knows a real server of the virtual server by."""
+    return _behind(service_key(virtual), virtual, server)
+
+
+def _behind(service: AnyServiceKey, virtual: Virtual, server: str) -> DestinationKey:
     real = virtual.servers[server]
-    return DestinationKey(service_key(virtual), real.address, real.port or virtual.port or 0)
+    return DestinationKey(service, real.address, real.port or virtual.port or 0)
 
 
 def sorry_key(virtual: Virtual) -> DestinationKey | None:
@@ -134,21 +139,21 @@ def sorry_key(virtual: Virtual) -> DestinationKey | None:
     return DestinationKey(service_key(virtual), virtual.sorry_server, virtual.port or 0)
 
 
-def _service(virtual: Virtual) -> Service:
+def _service(virtual: Virtual, key: AnyServiceKey) -> Service:
     kept, flags = virtual.persistence, frozenset[str](virtual.flags)
-    plain = Service(service_key(virtual), virtual.scheduler, flags=flags, one_packet=virtual.one_packet)
+    plain = Service(key, virtual.scheduler, flags=flags, one_packet=virtual.one_packet)
     if not kept:
         return plain
     prefix = kept.prefix or (128 if plain.key.version == 6 else 32)
     return replace(plain, persistence_s=kept.timeout_s, persistence_prefix=prefix, engine=kept.engine or "")
 
 
-def _destination(cluster: Cluster, virtual: Virtual, label: str, weight: int) -> Destination:
+def _destination(cluster: Cluster, virtual: Virtual, key: AnyServiceKey, label: str, weight: int) -> Destination:
     server = virtual.servers[label]
     way = forwarding(cluster, virtual, server)
     tunnel = _tunnel(way, server.tunnel or virtual.tunnel)
     limits = server.upper_threshold, server.lower_threshold
-    return Destination(destination_key(virtual, label), way, weight, tunnel, *limits)
+    return Destination(_behind(key, virtual, label), way, weight, tunnel, *limits)
 
 
 def _tunnel(way: Forwarding, said: model.Tunnel | None) -> Tunnel:
@@ -169,10 +174,10 @@ def _plain(name: str, virtual: Virtual, up: Mapping[ServerId, bool]) -> Pool:
     return Pool(standings, sorry=none_available)
 
 
-def _pool(cluster: Cluster, virtual: Virtual, pool: Pool) -> Iterator[Destination]:
+def _pool(cluster: Cluster, virtual: Virtual, key: AnyServiceKey, pool: Pool) -> Iterator[Destination]:
     for label, standing in pool.standings.items():
         if standing.weight is not None and label in virtual.servers:
-            yield _destination(cluster, virtual, label, standing.weight)
+            yield _destination(cluster, virtual, key, label, standing.weight)
     if (sorry := sorry_key(virtual)) and pool.sorry:
         way = virtual.forwarding or cluster.settings.forwarding
         yield Destination(sorry, way, 1, _tunnel(way, virtual.tunnel))

@@ -53,8 +53,8 @@ class Wish:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     role: Role = field(default_factory=Role)
     around: Around = field(default_factory=Around)
-    own: Plane = field(default_factory=dict)  # what belongs to no virtual server
-    blocks: Mapping[str, Plane] = field(default_factory=dict)  # by virtual server
+    own: tuple[Item, ...] = ()  # what belongs to no virtual server
+    blocks: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)  # by virtual server
     plane: Plane = field(default_factory=dict)
     news: News = field(default_factory=lambda: News({}, frozenset()))
 
@@ -80,7 +80,7 @@ def wish(cluster: Cluster, here: Around, pools: Mapping[str, Pool], role: Role, 
     own = known.own if not first and here is known.around and role == known.role else _own(cluster, here, role)
     names = others(known.cluster, cluster) | changed_keys(known.pools, pools)
     fresh = {name: _block(cluster, name, pools) for name in names}
-    replaced = [(known.blocks.get(name, {}), block) for name, block in fresh.items()]
+    replaced = [(known.blocks.get(name, ()), block) for name, block in fresh.items()]
     replaced += [] if own is known.own else [(known.own, own)]
     if not replaced:
         return known
@@ -101,22 +101,23 @@ def _stays(before: Cluster, after: Cluster, name: str) -> bool:
     return next(ways) == next(ways)
 
 
-def _block(cluster: Cluster, name: str, pools: Mapping[str, Pool]) -> Plane:
-    return plane(*served(cluster, name, pools.get(name))) if name in cluster.virtuals else {}
+def _block(cluster: Cluster, name: str, pools: Mapping[str, Pool]) -> tuple[Item, ...]:
+    return tuple(served(cluster, name, pools.get(name))) if name in cluster.virtuals else ()
 
 
-def _own(cluster: Cluster, here: Around, role: Role) -> Plane:
-    return plane(*here.items, *here.floating(role.active)) | sync_daemons(cluster, role.carrying)
+def _own(cluster: Cluster, here: Around, role: Role) -> tuple[Item, ...]:
+    return *here.items, *here.floating(role.active), *sync_daemons(cluster, role.carrying).values()
 
 
-def _patched(before: Plane, replaced: list[tuple[Plane, Plane]]) -> tuple[Plane, News]:
+def _patched(before: Plane, replaced: list[tuple[tuple[Item, ...], tuple[Item, ...]]]) -> tuple[Plane, News]:
     """Return a plane with parts of it replaced, old by new, and what that says of it."""
     after, keys = dict(before), set[Key]()
     for old, _ in replaced:
-        keys.update(old)
-        for key in old:
+        for key in plane(*old):  # of which two may have the same
             del after[key]
+            keys.add(key)
     for _, new in replaced:
-        keys.update(new)
-        after.update(new)
+        there = plane(*new)
+        keys.update(there)
+        after.update(there)
     return after, News(before, frozenset(keys))

@@ -8,6 +8,7 @@ stood at its default may be written out, and a line break in a text has become `
 import math
 import re
 import shlex
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -70,11 +71,12 @@ def _noted(place: Mapping[str, str] | None, part: str, rest: str, notes: Notes) 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """The text of one virtual server, what the format could not say of it, and all that it was made of."""
+    """The compressed text of one virtual server, and all that it was made of: the device is its place's alias."""
 
-    of: tuple[Virtual, Settings, Mapping[str, str] | None]
-    text: str
-    warnings: tuple[Problem, ...]
+    virtual: Virtual
+    settings: Settings
+    device: str
+    packed: bytes
 
 
 class Sections:
@@ -83,24 +85,41 @@ class Sections:
     def __init__(self) -> None:
         self._known: dict[str, _Section] = {}
 
-    def of(self, cluster: Cluster, aliases: _Aliases) -> Iterator[_Section]:
+    def texts(self, cluster: Cluster, aliases: _Aliases) -> Iterator[str]:
         """Yield the sections of a cluster, in its order."""
         before, self._known = self._known, {}
         for name, virtual in cluster.virtuals.items():
             place = _place(virtual, aliases)
+            made_of = virtual, cluster.settings, place["device"] if place else ""
             known = before.get(name)
-            same = known and known.of[0] is virtual and known.of[1] is cluster.settings and known.of[2] == place
-            self._known[name] = known if known and same else _section(cluster, name, place)
-            yield self._known[name]
+            if known is None or not _same(known, *made_of):
+                text, _ = _section(cluster, name, place)
+                known = _Section(*made_of, zlib.compress(text.encode(), 1))
+            self._known[name] = known
+            yield zlib.decompress(known.packed).decode()
 
 
-def render(cluster: Cluster, serial_no: int, sections: Sections | None = None) -> Rendering:
-    """Return the cluster as lvs.cf with this serial number, and what the format could not say.
+def _same(known: _Section, virtual: Virtual, settings: Settings, device: str) -> bool:
+    return known.virtual is virtual and known.settings is settings and known.device == device
 
-    `sections` are those of the time before.
-    """
-    notes = Notes()
+
+def render(cluster: Cluster, serial_no: int) -> Rendering:
+    """Return the cluster as lvs.cf with this serial number, and what the format could not say."""
+    notes, aliases = Notes(), _Aliases()
+    head = _head(cluster, serial_no, aliases, notes)
+    made = [_section(cluster, name, _place(virtual, aliases)) for name, virtual in cluster.virtuals.items()]
+    warnings = tuple(warning for _, warnings in made for warning in warnings)
+    return Rendering(head + "".join(text for text, _ in made), notes.warnings + warnings)
+
+
+def text(cluster: Cluster, serial_no: int, sections: Sections) -> str:
+    """Return the text alone; `sections` are those of the time before."""
     aliases = _Aliases()
+    return _head(cluster, serial_no, aliases, Notes()) + "".join(sections.texts(cluster, aliases))
+
+
+def _head(cluster: Cluster, serial_no: int, aliases: _Aliases, notes: Notes) -> str:
+    """Return what stands before the virtual servers, and note what could not be said there."""
     settings = cluster.settings
     routers = _routers(cluster, notes)
     gateway = settings.nat_router
@@ -126,16 +145,14 @@ def render(cluster: Cluster, serial_no: int, sections: Sections | None = None) -
             notes.add("cluster", key, "cannot be said in lvs.cf")
     if settings.masquerade != masquerades(cluster):
         notes.add("cluster", "masquerade", "cannot be said in lvs.cf: the administrator masquerades")
-    made = tuple((sections or Sections()).of(cluster, aliases))
-    text = fill("lvs.cf.j2", **values, notes=notes.remarks) + "".join(section.text for section in made)
-    return Rendering(text, notes.warnings + tuple(warning for section in made for warning in section.warnings))
+    return fill("lvs.cf.j2", **values, notes=notes.remarks)
 
 
-def _section(cluster: Cluster, name: str, place: Mapping[str, str] | None) -> _Section:
-    notes, virtual = Notes(), cluster.virtuals[name]
+def _section(cluster: Cluster, name: str, place: Mapping[str, str] | None) -> tuple[str, tuple[Problem, ...]]:
+    """Return the text of one virtual server, and what the format could not say of it."""
+    notes = Notes()
     values = _virtual(cluster, name, notes, place)
-    text = fill("lvs.cf.virtual.j2", virtual=values, notes=notes.remarks)
-    return _Section((virtual, cluster.settings, place), text, notes.warnings)
+    return fill("lvs.cf.virtual.j2", virtual=values, notes=notes.remarks), notes.warnings
 
 
 def _routers(cluster: Cluster, notes: Notes) -> dict[str, Router]:

@@ -119,4 +119,4 @@ def _told(good: LastGood) -> Followed:
 
 def _write_lvs_cf(file: Path, good: LastGood, sections: lvscf.Sections) -> None:
     """Render and write it: in another thread, since a big one takes a second."""
-    last_good.write_atomically(file, lvscf.render(good.cluster, good.number, sections).text)
+    last_good.write_atomically(file, lvscf.text(good.cluster, good.number, sections))

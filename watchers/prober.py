@@ -156,8 +156,9 @@ class Prober:
         result = ("passed" if found.ok else "failed") if found.conclusive else "inconclusive"
         self._results[target.check.type, result] += 1
         if not found.conclusive:
-            about = tagged("not checked", virtual=target.virtual, server=target.server)
-            log.warning("%s/%s was not checked: %s", target.virtual, target.server, found.detail, extra=about)
+            virtual, server = target.identity
+            about = tagged("not checked", virtual=virtual, server=server)
+            log.warning("%s/%s was not checked: %s", virtual, server, found.detail, extra=about)
         if watch.record.verdict is not before.verdict:
             self._tell(watch)
         self._plan(watch, next_start_s(watch.record, target.check, watch.phase_s, started_s, now_s))
@@ -178,7 +179,7 @@ class Prober:
         target, verdict = watch.target, watch.record.verdict
         if verdict is not None:
             verdict = replace(verdict, since_s=time.time())
-            self._report(Report(virtual=target.virtual, server=target.server, verdict=verdict, entry=target.entry))
+            self._report(Report(identity=target.identity, verdict=verdict, entry=target.entry))
 
 
 def _on_our_clock(verdict: Verdict | None, now_s: float) -> Verdict | None:

@@ -117,6 +117,7 @@ class ProberLink:
                 del self._untold[identity]
             there = [replace(each, verdict=self._verdicts.get(each.identity)) for each in some.values() if each]
             yield Assignment(targets=tuple(there), gone=tuple(who for who, each in some.items() if each is None))
+        self._untold = {}  # one that was emptied is as large as it ever was
 
     async def _keep(self) -> None:
         backoff_s = FIRST_BACKOFF_S
@@ -184,5 +185,6 @@ class ProberLink:
         target = self._targets.get(report.identity)
         if target is None or target.entry != report.entry:
             return
-        self._verdicts[report.identity] = report.verdict
-        self._deliver(report)
+        known = report.model_copy(update={"identity": target.identity})  # which all who keep verdicts share
+        self._verdicts[known.identity] = known.verdict
+        self._deliver(known)

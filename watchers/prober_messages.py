@@ -30,8 +30,7 @@ class Target:
     before it left and came in again is told apart by it. The link fills it in.
     """
 
-    virtual: str
-    server: str
+    identity: Identity  # what the state of a check is kept by
     address: Host
     port: AnyPort  # 0 where a check has none
     check: Check
@@ -39,11 +38,6 @@ class Target:
     mark: int = 0
     verdict: Verdict | None = None
     entry: int = 0
-
-    @property
-    def identity(self) -> Identity:
-        """Return what the state of a check is kept by."""
-        return self.virtual, self.server
 
     def same_check(self, other: "Target") -> bool:
         """Return whether the other target is checked in the same way at the same place."""
@@ -64,17 +58,11 @@ class Assignment(Value):
 
 
 class Report(Value):
-    """A verdict that is new."""
+    """A verdict that is new, and whose it is."""
 
-    virtual: str
-    server: str
+    identity: Identity
     verdict: Verdict
     entry: int = 0
-
-    @property
-    def identity(self) -> Identity:
-        """Return whose verdict it is."""
-        return self.virtual, self.server
 
 
 class Tally(Value):
@@ -97,7 +85,7 @@ def targets(cluster: Cluster, names: Iterable[str] | None = None) -> tuple[Targe
     A UDP service is checked by the same kinds, over TCP.
     """
     return tuple(
-        Target(name, label, server.address, checked_port(virtual, server), virtual.check, **_led(virtual, server))
+        Target((name, label), server.address, checked_port(virtual, server), virtual.check, **_led(virtual, server))
         for name in (cluster.virtuals if names is None else names)
         if (virtual := cluster.virtuals.get(name)) and virtual.enabled
         for label, server in virtual.servers.items()
@@ -127,9 +115,10 @@ def trusted(cluster: Cluster, actual: Plane, now_s: float) -> dict[Identity, Ver
     known = Verdict(True, now_s, "in the pool when this router service started")
     found: dict[Identity, Verdict] = {}
     for target in targets(cluster):
-        virtual = cluster.virtuals[target.virtual]
-        item = actual.get(destination_key(virtual, target.server))
-        if isinstance(item, Destination) and (item.weight or not virtual.servers[target.server].weight):
+        name, label = target.identity
+        virtual = cluster.virtuals[name]
+        item = actual.get(destination_key(virtual, label))
+        if isinstance(item, Destination) and (item.weight or not virtual.servers[label].weight):
             found[target.identity] = known
     return found
 

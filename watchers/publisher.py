@@ -7,6 +7,7 @@ the store delays this and nothing else.
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -96,8 +97,14 @@ class Publisher:
 def health(keys: Keys, me: str, verdicts: Mapping[tuple[str, str], Verdict | None]) -> dict[str, bytes | None]:
     """Return the health keys of this observer for these verdicts; None where there is none any more."""
     return {
-        keys.health(virtual, server, me): encoded(told(v)) if v else None for (virtual, server), v in verdicts.items()
+        keys.health(virtual, server, me): _value(**told(v)) if v else None for (virtual, server), v in verdicts.items()
     }
+
+
+@lru_cache(1024)
+def _value(**told: Any) -> bytes:
+    """Return what a key says; of many real servers most say the same, and share it."""
+    return encoded(told)
 
 
 def told(verdict: Verdict) -> dict[str, Any]:

@@ -227,9 +227,16 @@ class Router:
             case Committed() | ConfigError() | None:
                 self._tasks.spawn(self._consider(event))
             case Report():
-                server = f"{event.virtual}/{event.server}"
-                tags = tagged("verdict", virtual=event.virtual, server=event.server, up=event.verdict.up)
-                log.info("%s is %s: %s", server, "up" if event.verdict.up else "down", event.verdict.detail, extra=tags)
+                virtual, server = event.identity
+                tags = tagged("verdict", virtual=virtual, server=server, up=event.verdict.up)
+                log.info(
+                    "%s/%s is %s: %s",
+                    virtual,
+                    server,
+                    "up" if event.verdict.up else "down",
+                    event.verdict.detail,
+                    extra=tags,
+                )
                 self._weighing.learned(event.identity, event.verdict)
                 self._publish_health({event.identity: event.verdict})
             case _Settled():

@@ -45,6 +45,9 @@ class Steering:
     since_s: float = 0.0
 
 
+UNSTEERED = Steering()
+
+
 def read(steering: Steering, reading: Reading | None, load: Load, now_s: float) -> Steering:
     """Return the memory after a look at the latest reading, which may be an old one or none."""
     if reading is None:

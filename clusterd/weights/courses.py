@@ -1,10 +1,10 @@
 """One real server in the course of time: when it went and came back, its slow start, its drain, its load."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from clusterd.model import Load, SlowStart, Virtual
-from clusterd.weights.controllers import Steering, read
+from clusterd.weights.controllers import UNSTEERED, Steering, read
 from clusterd.weights.values import Sighting
 
 LINEAR_STEPS, DOUBLINGS = 10, 5
@@ -27,7 +27,7 @@ class Course:
     drained_s: float | None = None
     wish: str = ""
     gone: bool = False
-    steering: Steering = field(default_factory=Steering)
+    steering: Steering = UNSTEERED
 
     @property
     def serving(self) -> bool:
@@ -39,7 +39,7 @@ def followed(before: Course | None, seen: Sighting, virtual: Virtual, drain: boo
     """Return the memory of a server after another look at it; `drain` is whether the document drains it."""
     course = before or Course(seen.up, now_s, good=seen.up is True)
     if seen.up is True and course.up is not True:
-        course = replace(course, up=True, changed_s=now_s, good=True, joined_s=now_s, steering=Steering())
+        course = replace(course, up=True, changed_s=now_s, good=True, joined_s=now_s, steering=UNSTEERED)
     elif seen.up != course.up:
         course = replace(course, up=seen.up, changed_s=now_s, joined_s=None)
     if virtual.load.source != "none":

@@ -8,6 +8,7 @@ compare. Without either they are the configured numbers exactly.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from clusterd.model import Virtual
 from clusterd.weights.controllers import PIRANHA_MOST, steered
@@ -19,6 +20,9 @@ RESOLUTION = 100
 MOST = 65535
 LOOK_S = 1.0  # connections of drained servers are counted so often
 _UNSEEN = Sighting(None)
+
+
+_standing = lru_cache(1024)(Standing)  # most are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def pool(memory: Memory, virtual: Virtual, seen: Mapping[str, Sighting], now_s: 
     sorry = virtual.sorry_server is not None and not (quorate and waiting)
     kept = {} if sorry else _kept(memory.kept, virtual.fail_open, courses, seen, now_s)
     standings = {
-        label: Standing(
+        label: _standing(
             None if course.gone else _weight(label, course, virtual, (label in kept, sorry), now_s),
             _told(label, course, virtual, kept, seen.get(label, _UNSEEN), now_s),
         )

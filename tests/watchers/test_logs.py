@@ -124,7 +124,7 @@ def test_a_process_that_a_service_starts_writes_as_the_service_does() -> None:
 
 
 async def test_a_message_that_is_not_understood_is_told_without_what_stands_in_it() -> None:
-    secret = b'{"targets": [{"virtual": "web", "check": {"type": "mysql", "password": "s3cr3t"}}]}\n'
+    secret = b'{"targets": [{"identity": ["web", "rs1"], "check": {"type": "mysql", "password": "s3cr3t"}}]}\n'
     program, variables = (sys.executable, "-m", "watchers.prober"), {**os.environ, logs.FORMAT: "json"}
     process = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=variables)
     _, err = await asyncio.wait_for(process.communicate(secret), 20)

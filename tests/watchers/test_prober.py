@@ -83,7 +83,7 @@ class Stage:
 
     @property
     def news(self) -> list[tuple[str, bool]]:
-        return [(report.server, report.verdict.up) for report in self.reports]
+        return [(report.identity[1], report.verdict.up) for report in self.reports]
 
     async def until(self, happened: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -109,8 +109,7 @@ def check(interval_s: float = 0.05, fall: int = 2, rise: int = 2) -> TcpCheck:
 
 def target(server: str, port: int, verdict: Verdict | None = None, how: TcpCheck | None = None) -> Target:
     return Target(
-        virtual="web",
-        server=server,
+        ("web", server),
         address=IPv4Address("10.1.0.1"),
         port=port,
         check=how or check(),

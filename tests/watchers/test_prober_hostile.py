@@ -58,8 +58,8 @@ def targets(ports: dict[str, int], authority: Path) -> bytes:
         check = {key: value for key, value in HOW[name].items() if value is not None}
         if name == "expired":
             check["ca_file"] = str(authority)
-        place = {"virtual": name, "address": "127.0.0.1", "port": port, "check": check}
-        found += [{**place, "server": f"s{number}"} for number in range(EACH)]
+        place = {"address": "127.0.0.1", "port": port, "check": check}
+        found += [{**place, "identity": [name, f"s{number}"]} for number in range(EACH)]
     return json.dumps({"targets": found}).encode() + b"\n"
 
 
@@ -85,7 +85,7 @@ async def test_each_costs_only_itself(tmp_path: Path) -> None:
             report = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
             if "verdict" not in report:
                 continue
-            said[report["virtual"]].append((report["verdict"]["up"], report["verdict"]["detail"]))
+            said[report["identity"][0]].append((report["verdict"]["up"], report["verdict"]["detail"]))
         async with asyncio.timeout(30):
             while not (late := re.search(rb"1 % of (\d+) more than ([\d.e-]+) s", await process.stderr.readline())):
                 pass

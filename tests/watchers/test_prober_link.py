@@ -24,9 +24,7 @@ UP = Verdict(True, 1700000000.0, "accepted a connection")
 
 def target(server: str, port: int, verdict: Verdict | None = None, fall: int = 2) -> Target:
     check = TcpCheck(type="tcp", interval_s=0.1, timeout_s=5, fall=fall, rise=1)
-    return Target(
-        virtual="web", server=server, address=IPv4Address("127.0.0.1"), port=port, check=check, verdict=verdict
-    )
+    return Target(("web", server), address=IPv4Address("127.0.0.1"), port=port, check=check, verdict=verdict)
 
 
 def running(pid: int) -> bool:
@@ -61,7 +59,7 @@ async def link(*command: str) -> AsyncIterator[tuple[ProberLink, "asyncio.Queue[
 
 async def next_of(reports: "asyncio.Queue[Report]") -> tuple[str, bool]:
     report = await asyncio.wait_for(reports.get(), 5)
-    return report.server, report.verdict.up
+    return report.identity[1], report.verdict.up
 
 
 async def test_verdicts_arrive_and_are_known() -> None:
@@ -131,7 +129,7 @@ def script(text: str) -> tuple[str, ...]:
 SAY = """
 def say(server, up, entry):
     verdict = {"up": up, "since_s": 1.0, "detail": "x"}
-    print(json.dumps({"virtual": "web", "server": server, "verdict": verdict, "entry": entry}), flush=True)
+    print(json.dumps({"identity": ["web", server], "verdict": verdict, "entry": entry}), flush=True)
 """
 
 
@@ -152,7 +150,7 @@ for line in sys.stdin:
     told = json.loads(line)
     for _, server in told["gone"]:
         del watched[server]
-    watched |= {target["server"]: target["entry"] for target in told["targets"]}
+    watched |= {target["identity"][1]: target["entry"] for target in told["targets"]}
     for server, entry in watched.items():
         say(server, True, entry)
 """
@@ -164,7 +162,7 @@ async def test_a_target_keeps_the_entry_it_came_in_by_until_it_leaves() -> None:
         for names in ("a", "ab", "b", "ba"):
             watching(one, [target(name, 9) for name in names])
             told = [await asyncio.wait_for(reports.get(), 5) for _ in names]
-            seen.append([(report.server, report.entry) for report in told])
+            seen.append([(report.identity[1], report.entry) for report in told])
     assert seen == [[("a", 1)], [("a", 1), ("b", 2)], [("b", 2)], [("b", 2), ("a", 4)]]
 
 

@@ -83,7 +83,7 @@ def test_messages_survive_the_line() -> None:
     first, *others = targets(cluster())
     assignment = Assignment(targets=(replace(first, verdict=UP), *others), gone=(("web", "z"),))
     assert Assignment.model_validate_json(assignment.model_dump_json()) == assignment
-    report = Report(virtual="web", server="a", verdict=UP, entry=3)
+    report = Report(identity=("web", "a"), verdict=UP, entry=3)
     assert Report.model_validate_json(report.model_dump_json()) == report
     assert "\n" not in assignment.model_dump_json()
 

@@ -33,7 +33,7 @@ async def prober(*arguments: str) -> AsyncIterator[Process]:
 
 def assignment(*ports: int) -> bytes:
     address = IPv4Address("127.0.0.1")
-    return line(*(Target(virtual="web", server=f"s{p}", address=address, port=p, check=CHECK) for p in ports))
+    return line(*(Target(("web", f"s{p}"), address=address, port=p, check=CHECK) for p in ports))
 
 
 def line(*targets: Target) -> bytes:
@@ -69,8 +69,7 @@ async def test_a_verdict_is_one_json_line() -> None:
         tell(process, assignment(port))
         assert process.stdout is not None
         said = json.loads(await asyncio.wait_for(process.stdout.readline(), 5))
-        assert said["virtual"] == "web"
-        assert said["server"] == f"s{port}"
+        assert said["identity"] == ["web", f"s{port}"]
         assert said["verdict"]["up"] is True
         assert said["verdict"]["detail"] == "accepted a connection"
 
@@ -94,13 +93,13 @@ async def test_lines_that_are_no_assignment_are_logged_and_change_nothing() -> N
             b"{\n",
             b"\xff\x00\n",
             b"[]\n",
-            b'{"targets": [{"virtual": "web"}]}\n',
+            b'{"targets": [{"identity": ["web", "rs1"]}]}\n',
             b"9" * 99999 + b"\n",
         ):
             tell(process, garbage)
         tell(process, assignment(port, refused))
         new = await report(process)
-        assert (new.server, new.verdict.up) == (f"s{refused}", False)
+        assert (new.identity[1], new.verdict.up) == (f"s{refused}", False)
         assert process.stdin is not None
         process.stdin.close()
         _, log = await process.communicate()
@@ -121,7 +120,7 @@ async def test_a_regular_expression_that_never_ends_ends_the_prober() -> None:
     check = SendExpectCheck(type="send_expect", expect="^(a+)+$", regex=True)
     impatient = "import watchers.prober as prober; prober.HANG_S = 0.5; prober.main()"
     async with serving(saying(b"a" * 64 + b"!", then_s=9)) as port, prober("-c", impatient) as process:
-        tell(process, line(Target(virtual="v", server="s", address=IPv4Address("127.0.0.1"), port=port, check=check)))
+        tell(process, line(Target(("v", "s"), address=IPv4Address("127.0.0.1"), port=port, check=check)))
         assert process.stderr is not None
         assert await asyncio.wait_for(process.wait(), 5) == 1
         assert b"send_expect.py" in await process.stderr.read()
@@ -141,7 +140,7 @@ async def test_many_checks_that_wait_at_once_have_no_threads_of_their_own() -> N
 
     async with serving(saying(b"", then_s=9)) as port, prober() as process:
         idle = entries(process.pid, "fd")
-        tell(process, line(*(Target("web", f"s{number}", address, port, check) for number in range(count))))
+        tell(process, line(*(Target(("web", f"s{number}"), address, port, check) for number in range(count))))
         async with asyncio.timeout(5):
             while entries(process.pid, "fd") < idle + count / 2:
                 await asyncio.sleep(0.02)
@@ -161,14 +160,14 @@ async def test_it_knows_nothing_of_etcd_and_the_kernel() -> None:
 async def test_every_kind_of_check_runs_in_it() -> None:
     http = answering(b"HTTP/1.1 503 Busy\r\n\r\n")
     async with serving(http) as port, prober() as process:
-        place = {"virtual": "web", "address": "127.0.0.1", "port": port}
+        place = {"address": "127.0.0.1", "port": port}
         wish = [
-            {**place, "server": "http", "check": {"type": "http"}},
-            {**place, "server": "send", "check": {"type": "send_expect", "send": "x", "expect": "HTTP"}},
-            {**place, "server": "tcp", "check": {"type": "tcp"}},
+            {**place, "identity": ["web", "http"], "check": {"type": "http"}},
+            {**place, "identity": ["web", "send"], "check": {"type": "send_expect", "send": "x", "expect": "HTTP"}},
+            {**place, "identity": ["web", "tcp"], "check": {"type": "tcp"}},
         ]
         tell(process, json.dumps({"targets": wish}).encode() + b"\n")
-        said = {new.server: new.verdict.detail for new in [await report(process) for _ in wish]}
+        said = {new.identity[1]: new.verdict.detail for new in [await report(process) for _ in wish]}
     assert said == {
         "http": "HTTP 503, expected 200",
         "send": "answered as expected",

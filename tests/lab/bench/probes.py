@@ -98,7 +98,7 @@ def assignment(kind: str, count: int, port: int) -> bytes:
     """The line that tells a prober of so many real servers."""
     check = {"type": kind, "interval_s": INTERVAL_S, "timeout_s": 1.5}
     targets = [
-        {"virtual": f"v{number // 10}", "server": f"s{number}", "address": address, "port": port, "check": check}
+        {"identity": (f"v{number // 10}", f"s{number}"), "address": address, "port": port, "check": check}
         for number, address in enumerate(addresses(count))
     ]
     return json.dumps({"targets": targets}).encode() + b"\n"
