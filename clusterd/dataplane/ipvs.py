@@ -31,14 +31,14 @@ _HARMLESS = {Verb.ADD: {EEXIST}, Verb.SET: set[int](), Verb.DELETE: {ESRCH, ENOE
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of a service, the kernel's own bytes for its destinations, and what its text said of it before.
+    """What was read of a service, and hashes: of the kernel's own bytes for its destinations, and of its text before.
 
     The latter two are none where it was written to since: the text does not show every change.
     """
 
     items: Mapping[Key, Item] = field(default_factory=dict)
-    said: bytes | None = None
-    text: bytes | None = None
+    said: int | None = None
+    text: int | None = None
 
 
 class Ipvs:
@@ -48,7 +48,8 @@ class Ipvs:
         self._netlink = GenericNetlink("IPVS")
         self._known: dict[AnyServiceKey, _Read] = {}  # that which was read longest ago comes first
         self._written: dict[Key, Item] = {}  # what was, and not read since
-        self._text, self._scope = b"", Scope()  # as they were when all of the text was compared last
+        self._text: int | None = None  # the hash of all of the text as it was compared last
+        self._scope = Scope()  # as it was then
         self._looked_s = boottime_s()
 
     def close(self) -> None:
@@ -64,9 +65,9 @@ class Ipvs:
         """
         began_s = boottime_s()
         text = _TABLE.read_bytes()
-        if (text, scope) != (self._text, self._scope):
-            self._compare({key: block for key, block in blocks(text).items() if scope.owns(key)})
-            self._text, self._scope = text, scope
+        if (hash(text), scope) != (self._text, self._scope):
+            self._compare({key: hash(block) for key, block in blocks(text).items() if scope.owns(key)})
+            self._text, self._scope = hash(text), scope
         passed_s, self._looked_s = began_s - self._looked_s, began_s
         turn = iter(tuple(self._known))
         self._ask(tuple(islice(turn, math.ceil(len(self._known) * passed_s / _WITHIN_S))))
@@ -74,11 +75,11 @@ class Ipvs:
             self._ask(some)
         return _together(self._known.values())
 
-    def _compare(self, text: Mapping[AnyServiceKey, bytes]) -> None:
-        """Ask for the services of which the text is another than before, and forget those that it does not have."""
+    def _compare(self, text: Mapping[AnyServiceKey, int]) -> None:
+        """Ask for the services whose text has another hash than before, and forget those that it does not have."""
         for key in [key for key in self._known if key not in text]:
             del self._known[key]
-        changed = [key for key, block in text.items() if key not in self._known or self._known[key].text != block]
+        changed = [key for key, said in text.items() if key not in self._known or self._known[key].text != said]
         self._ask(changed)
         for key in changed:
             self._known[key].text = text[key]
@@ -97,7 +98,7 @@ class Ipvs:
         for key in keys:
             service, known = services.get(key), self._known.get(key, _Read())
             behind = self._behind(key) if service else []
-            said = b"".join(map(messages.uncounted, behind))
+            said = hash(b"".join(map(messages.uncounted, behind)))
             if service and (said != known.said or service != known.items.get(key)):
                 items = self._items(service, behind, known.items)
             else:
@@ -107,14 +108,15 @@ class Ipvs:
 
     def _items(self, service: Service, behind: Iterable[bytes], before: Mapping[Key, Item]) -> Mapping[Key, Item]:
         """Return what was read as items: as the objects that there are of them already where there are."""
-        items = plane(service, *(messages.destination(service.key, data) for data in behind))
-        for known in (before, self._written) if before or self._written else ():
-            for key in items.keys() & known.keys():
-                if items[key] == known[key]:
-                    items[key] = known[key]
+        found: list[Item] = [service, *(messages.destination(service.key, data) for data in behind)]
+        items = plane(*(self._as_known(item, before) for item in found))
         for key in items if self._written else ():
             self._written.pop(key, None)
         return items
+
+    def _as_known(self, item: Item, before: Mapping[Key, Item]) -> Item:
+        known = (self._written.get(item.key), before.get(item.key))
+        return next((each for each in known if each == item), item)
 
     def _listed(self, keys: Collection[AnyServiceKey]) -> dict[AnyServiceKey, Service]:
         wanted = set(keys)
@@ -175,7 +177,7 @@ class Ipvs:
         known = self._known.get(item.key.service if isinstance(item, Destination) else item.key)
         if known:
             known.said = known.text = None
-        self._text = b""
+        self._text = None
         if operation.verb is not Verb.DELETE:
             self._written[item.key] = item
 
