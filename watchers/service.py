@@ -24,6 +24,7 @@ from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
 from watchers import logs
+from watchers.allocation import share_one_arena
 from watchers.etcd_releases import EtcdReleases
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
@@ -52,6 +53,7 @@ def main(router: str | None, verbose: bool, release: bool) -> None:
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router;
     SIGHUP ends and leaves everything as it is, for a service that is started again at once.
     """
+    share_one_arena()
     try:
         read = settings.read({"router": router})
         level = logging.DEBUG if verbose else logging.INFO
