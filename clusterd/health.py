@@ -11,6 +11,7 @@ as long as one record sees only one.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from clusterd.model import Timing
 
@@ -61,7 +62,13 @@ def begun(known: Verdict | None, timing: Timing, now_s: float) -> Record:
     """Return the record of a server that is new here: with the verdict known from elsewhere, else as `initial` says."""
     if known is not None or timing.initial == "unknown":
         return Record(known)
-    return Record(Verdict(timing.initial == "up", now_s, _COUNTS_AS[timing.initial]))
+    return _counting_as(timing.initial, now_s)
+
+
+@lru_cache(2)
+def _counting_as(initial: str, now_s: float) -> Record:
+    """Return the record of those that come at the same time: one for all of them, until they are checked."""
+    return Record(Verdict(initial == "up", now_s, _COUNTS_AS[initial]))
 
 
 def step(record: Record, observation: Observation, timing: Timing, now_s: float) -> Record:

@@ -1,11 +1,10 @@
 """Things whose times come: one timer of the event loop for any number of them, and one call for all.
 
-There may be 30,000 of them at any time, so each is two numbers and what it is about.
+There may be 30,000 of them at any time, so each is a number and what it is about.
 """
 
 import asyncio
 import heapq
-import itertools
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -22,6 +21,10 @@ class Entry(Generic[_T]):
         self.due_s = due_s
         self.what: _T | None = what
 
+    def __lt__(self, other: object) -> bool:
+        """Of two at the very same time either may come first."""
+        return False
+
     def cancel(self) -> None:
         """Forget it."""
         self.what = None
@@ -33,14 +36,13 @@ class Schedule(Generic[_T]):
     def __init__(self, due: Callable[[_T, float], None]) -> None:
         self._due = due
         self._loop = asyncio.get_running_loop()
-        self._heap: list[tuple[float, int, Entry[_T]]] = []
-        self._numbers = itertools.count()
+        self._heap: list[tuple[float, Entry[_T]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def at(self, due_s: float, what: _T) -> Entry[_T]:
         """Let the time of something come."""
         entry = Entry(due_s, what)
-        heapq.heappush(self._heap, (due_s, next(self._numbers), entry))
+        heapq.heappush(self._heap, (due_s, entry))
         if self._timer is None or due_s < self._timer.when():
             self._set()
         return entry
@@ -56,7 +58,7 @@ class Schedule(Generic[_T]):
         for _ in range(_AT_ONCE):
             if not self._heap or self._heap[0][0] > now_s:
                 break
-            _, _, entry = heapq.heappop(self._heap)
+            _, entry = heapq.heappop(self._heap)
             if entry.what is not None:
                 self._due(entry.what, entry.due_s)
         if self._timer is None:
