@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clusterd.configuration import Committed
 from clusterd.configuration.objects import Objects
@@ -13,12 +14,14 @@ from clusterd.keys import Keys
 from clusterd.reports import Followed
 from clusterd.store.contract import Store
 from clusterd.weights import Drains, drained
-from renderers import lvscf
 from watchers import last_good
 from watchers.acceptance import refusal
 from watchers.last_good import LastGood
 from watchers.logs import tagged
 from watchers.problems import Problems
+
+if TYPE_CHECKING:
+    from renderers.lvscf import Sections
 
 log = logging.getLogger("clusterd.router")
 
@@ -40,7 +43,7 @@ class ConfigurationFollower:
     given_up: frozenset[str] = frozenset()  # hashes of commits that routers are to follow no longer
     _saved: LastGood | None = None
     _objects: Objects | None = None  # what the good one was made of, where etcd has shown it
-    _sections: lvscf.Sections = field(default_factory=lvscf.Sections)
+    _sections: "Sections | None" = None
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> LastGood | None:
@@ -107,7 +110,7 @@ class ConfigurationFollower:
         except OSError as error:
             problems.append(f"{self.file}: {error.strerror}; a restart while etcd is away would know nothing")
         try:
-            await asyncio.to_thread(_write_lvs_cf, self.lvs_cf, good, self._sections)
+            self._sections = await asyncio.to_thread(_write_lvs_cf, self.lvs_cf, good, self._sections)
         except OSError as error:
             problems.append(f"{self.lvs_cf}: {error.strerror}")
         self.problems.about("files", *problems)
@@ -117,6 +120,10 @@ def _told(good: LastGood) -> Followed:
     return Followed(number=good.number, hash=good.hash)
 
 
-def _write_lvs_cf(file: Path, good: LastGood, sections: lvscf.Sections) -> None:
-    """Render and write it: in another thread, since a big one takes a second."""
+def _write_lvs_cf(file: Path, good: LastGood, known: "Sections | None") -> "Sections":
+    """Render and write it: in another thread, since a big one takes a second. Return its sections for the next time."""
+    from renderers import lvscf  # here, since it takes a sixth of the program's start, and a restart writes nothing
+
+    sections = known or lvscf.Sections()
     last_good.write_atomically(file, lvscf.text(good.cluster, good.number, sections))
+    return sections

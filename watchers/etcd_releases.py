@@ -7,11 +7,14 @@ last counts until it tells something else.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from clusterd import releases
-from clusterd.doctor.facts import MemberFacts
 from clusterd.errors import ClusterdError
 from watchers.logs import tagged
+
+if TYPE_CHECKING:
+    from clusterd.doctor.facts import MemberFacts
 
 log = logging.getLogger("clusterd.router")
 
@@ -25,7 +28,7 @@ class EtcdReleases:
 
     def __init__(
         self,
-        look: Callable[[], Awaitable[Sequence[MemberFacts]]],
+        look: "Callable[[], Awaitable[Sequence[MemberFacts]]]",
         login: bool,
         tell: Callable[[tuple[str, ...]], None],
     ) -> None:
@@ -46,7 +49,7 @@ class EtcdReleases:
             self._take(members)
             pause_s = EVERY_S if members and all(member.version for member in members) else AGAIN_S
 
-    def _take(self, members: Sequence[MemberFacts]) -> None:
+    def _take(self, members: "Sequence[MemberFacts]") -> None:
         if members:
             now = {member.name or member.endpoint: member.version for member in members}
             self._known = {name: version or self._known.get(name, "") for name, version in now.items()}

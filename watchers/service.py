@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable
 from contextlib import closing
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -18,7 +18,6 @@ from clusterd.clock import boottime_s
 from clusterd.dataplane.ipvs import counters
 from clusterd.dataplane.kernel import Kernel
 from clusterd.dataplane.memory import MemoryPlane
-from clusterd.doctor.facts import MemberFacts
 from clusterd.errors import ApplyError, ClusterdError
 from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
@@ -34,6 +33,9 @@ from watchers.notifying import Notifier
 from watchers.releasing import released
 from watchers.router import Places, Router
 from watchers.tasks import Tasks
+
+if TYPE_CHECKING:
+    from clusterd.doctor.facts import MemberFacts
 
 log = logging.getLogger("clusterd.router")
 
@@ -135,7 +137,7 @@ async def _serve(read: Settings) -> None:
     log.info("ended", extra=tagged("end"))
 
 
-def _members(read: Settings) -> Awaitable[tuple[MemberFacts, ...]]:
+def _members(read: Settings) -> "Awaitable[tuple[MemberFacts, ...]]":
     from clusterd.store.members import members  # loads gRPC, which `clusterd-router --release` does not need
 
     return members(read.endpoints, settings.credentials(read), MEMBER_S)
