@@ -37,6 +37,7 @@ from watchers.tasks import Tasks
 log = logging.getLogger("clusterd.router")
 
 TICK_S = 0.1
+RESTART_S = 10  # the lease of a router that is being restarted: so long it may take until the next process goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ class Elections:
         self._orders: Mapping[str, Switchover] = {}
         self._paused = False
         self._file = LeaseFile(Path(), self._in_doubt)
+        self._inherited: Lease | None = None
+        self._other_lease = asyncio.Event()
         self._beat = Cluster().settings.heartbeat
         self._peers = Peers(me, lambda group, event: put(About(group, event)))
         self.takeovers, self.margin = Takeovers(me, store, keys, events), Margin()
@@ -129,10 +132,17 @@ class Elections:
     # --- beginning and ending -------------------------------------------------------------------------------------
 
     async def begin(self, lease_file: Path) -> None:
-        """Go on with the lease of before a restart, or begin without; then keep it and watch the locks for ever."""
+        """Go on with the lease of before a restart, or begin without."""
         self._file = LeaseFile(lease_file, self._in_doubt)
-        inherited = await self._inherit()
-        store, keys, put = self._store, self._keys, self._put
+        self._inherited = await self._inherit()
+
+    def run(self) -> None:
+        """Keep the lease and watch the locks, for ever.
+
+        Whoever went on with a lease has cut what the kernel was told before down to its own claim by now: the locks are
+        put back under a lease that is no longer than that.
+        """
+        store, keys, put, inherited = self._store, self._keys, self._put, self._inherited
 
         def ordered(values: Mapping[str, bytes]) -> None:
             put(Orders({group: switchover(group, value) for group, value in values.items()}))
@@ -150,6 +160,26 @@ class Elections:
         await self._tasks.end()
         self._peers.close()
 
+    async def lengthen(self) -> None:
+        """Put the locks under a lease that lasts until the next process goes on with it. Raises the store's errors.
+
+        Not with `heartbeat/fast`: others claim as soon as they miss us, so our addresses are to be gone soon as well.
+        """
+        short = self._beat.deadtime_s < RESTART_S and not self._beat.fast
+        if self.active and short and not self._in_doubt():
+            lease = await self._store.grant(RESTART_S)
+            self.take(election.LeaseSeen(lease.lease_id, lease.ttl_s, lease.sent_s, granted=True, follows=True))
+            while self._leases() != {lease.lease_id}:
+                self._other_lease.clear()
+                await self._other_lease.wait()
+
+    async def refresh(self) -> None:
+        """Refresh the lease now, and have it on disk. Raises the store's errors."""
+        if self.own.lease_id:
+            lease = await self._store.refresh(self.own.lease_id)
+            self.take(election.LeaseSeen(lease.lease_id, lease.ttl_s, lease.sent_s))
+            await self._keep_lease()
+
     async def hand_over(self) -> None:
         """Give the locks away, once the addresses are gone, and take our own keys along."""
         tokens = {group: state.token for group, state in self._states.items() if state.token}
@@ -160,11 +190,12 @@ class Elections:
         """Return the lease that this router had before it was restarted, if it still lives.
 
         Whoever restarts quickly enough goes on as if nothing had happened: the locks are still its own. It is asked for
-        half as long as a lease lasts: after that the kernel must be looked after in any case.
+        half as long as a lease lasts: after that the kernel must be looked after in any case. What is claimed of it is
+        what is configured, although it may be the longer one of a restart: a router that is killed now is killed.
         """
         try:
             lease_id, tokens = self._file.read()
-            async with asyncio.timeout(self._beat.deadtime_s / 2):
+            async with asyncio.timeout(max(self._beat.deadtime_s, RESTART_S) / 2):
                 lease = await self._store.refresh(lease_id)
                 locks = await feeds.read_locks(self._store, self._keys)
         except FileNotFoundError:
@@ -178,7 +209,8 @@ class Elections:
             return None
         self._states = {group: replace(state, acted=tokens) for group, state in self._states.items()}
         log.info("going on with lease %x from before the restart", lease_id, extra=tagged("lease kept"))
-        self.take(election.LeaseSeen(lease_id, lease.ttl_s, lease.sent_s, granted=True))
+        lasts_s = min(lease.ttl_s, self._beat.deadtime_s)
+        self.take(election.LeaseSeen(lease_id, lasts_s, lease.sent_s, granted=True))
         self.take(locks)
         return lease
 
@@ -265,6 +297,8 @@ class Elections:
         kept = (after.acting, after.lease_id, _in_doubt(after))
         if kept != (before.acting, before.lease_id, _in_doubt(before)):
             self._remember_lease()
+        if after.lease_id != before.lease_id:
+            self._other_lease.set()
         for action in actions:
             self._tasks.spawn(self._do(group, action, after))
         if after.acting != before.acting:
@@ -284,8 +318,11 @@ class Elections:
         if self._in_doubt():
             self._file.drop()
         else:
-            tokens = [state.token for state in self._states.values() if state.acting]
-            self._tasks.spawn(self._file.keep(self.own.lease_id, tokens))
+            self._tasks.spawn(self._keep_lease())
+
+    async def _keep_lease(self) -> None:
+        tokens = [state.token for state in self._states.values() if state.acting]
+        await self._file.keep(self.own.lease_id, tokens)
 
     def _in_doubt(self) -> bool:
         """Return whether nobody is to go on with the lease."""

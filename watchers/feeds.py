@@ -60,7 +60,7 @@ async def lease(
 
     `timing` gives the wanted seconds of the lease and those between refreshes, as they are configured now. A lease
     cannot be changed: where one is to last longer or shorter, another one follows it, and both are kept until the
-    first is not `in_use` any more.
+    first is not `in_use` any more. One that was asked for longer is told as if it lasted as configured.
     """
     asked = {first.lease_id: round(first.ttl_s)} if first else {}  # seconds, by lease
     trouble = Trouble("the lease")
@@ -73,7 +73,8 @@ async def lease(
                 del asked[oldest]
             for lease_id in reversed(tuple(asked)):  # one that follows first: it limits what is claimed under the other
                 answer = await store.refresh(lease_id)
-                put(LeaseSeen(lease_id, answer.ttl_s, answer.sent_s))
+                lasts_s = min(answer.ttl_s, ttl_s) if asked[lease_id] > ttl_s else answer.ttl_s
+                put(LeaseSeen(lease_id, lasts_s, answer.sent_s))
                 if answer.ttl_s <= 0:
                     del asked[lease_id]
             if not asked or (len(asked) == 1 and ttl_s not in asked.values()):

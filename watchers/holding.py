@@ -59,7 +59,7 @@ class Holding:
         """Renew the lifetimes when that is due."""
         if self.addresses and not self._renewing and self._renewal.due(self.until_s(), now_s):
             self._renewing = True
-            self.tasks.spawn(self._renew())
+            self.tasks.spawn(self.renew())
 
     async def _take_over(self, floating: tuple[Address, ...], items: tuple[Item, ...]) -> None:
         began_s = boottime_s()
@@ -91,7 +91,8 @@ class Holding:
         except ApplyError as error:
             log.error("%s", error, extra=tagged("kernel", group=self.group))
 
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Renew the lifetimes now, whether that is due or not."""
         began_s, until_s = boottime_s(), self.until_s()
         where = "renewal" if self.group == "default" else f"renewal of group {self.group}"
         try:

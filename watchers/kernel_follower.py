@@ -138,6 +138,12 @@ class KernelFollower:
         for holding in self._holdings.values():
             holding.tick(now_s)
 
+    async def renew(self) -> None:
+        """Renew the lifetimes of all held addresses now."""
+        for holding in tuple(self._holdings.values()):
+            if holding.addresses:
+                await holding.renew()
+
     def take_over(self, group: str, floating: tuple[Address, ...], first: Iterable[Item] = ()) -> None:
         """Add a group's floating addresses and announce them, ahead of everything else, unless that was done.
 

@@ -32,6 +32,8 @@ class Publisher:
         self._there: dict[str, tuple[bytes, int]] = {}
         self._unsure: dict[str, None] = {}  # keys of which it is not known whether they are there as wanted
         self._changed = asyncio.Event()
+        self._telling = False
+        self._told = asyncio.Event()
 
     def want(self, kind: str, keys: Mapping[str, bytes]) -> None:
         """Say which keys of a kind should be there, and no others of it."""
@@ -62,16 +64,26 @@ class Publisher:
         """Write, for ever."""
         await telling("publishing status and health", self._changed, self._tell, _RETRY_S)
 
+    async def settled(self) -> None:
+        """Return when everything is there as wanted."""
+        while self._unsure or self._telling:
+            self._told.clear()
+            await self._told.wait()
+
     async def _tell(self) -> None:
         while self._lease_id and self._unsure:
             some = tuple(islice(self._unsure, _AT_ONCE))
             for key in some:
                 del self._unsure[key]
+            self._telling = True
             try:
                 await self._write([operation for key in some if (operation := self._operation(key))])
             except BaseException:
                 self._unsure |= dict.fromkeys(some)
                 raise
+            finally:
+                self._telling = False
+                self._told.set()
 
     def _operation(self, key: str) -> Operation | None:
         """Return what makes a key what it should be, None where it is so."""

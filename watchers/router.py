@@ -13,7 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from clusterd import desired as wish
 from clusterd import document, election
 from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
-from clusterd.errors import ApplyError, ConfigError
+from clusterd.errors import ApplyError, ClusterdError, ConfigError
 from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
@@ -67,6 +69,7 @@ from watchers.weighing import Surroundings, Weighing
 log = logging.getLogger("clusterd.router")
 
 STATUS_S = 1.0  # what only time has changed is told so often
+LEAVING_S, PUBLISHED_S = 5.0, 2.0  # how long etcd is waited for when leaving
 IN_ONE_GO = 25  # virtual or real servers, between two looks whether it is the others' turn
 WHY_DRY = "dry run: nothing is written to this host's kernel, and it never carries an address"
 
@@ -100,7 +103,7 @@ class Router:
         self._happened = Events(name, store, keys)
         self._elections = Elections(name, store, keys, self._happened, self._inbox.put_first, self._role_changed)
         self._not_ready: tuple[str, ...] = ("it has just started",)
-        self._handing_over = False
+        self._handing_over = self._leaving = False
         self._considering = asyncio.Lock()
         self._followed: LastGood | None = None
         self._around = Around()  # what follows from what is followed
@@ -138,7 +141,9 @@ class Router:
 
     def leave(self) -> None:
         """End, and leave kernel, lease and locks as they are: whoever is started at once goes on with them."""
-        self._over.set()
+        if not self._leaving:
+            self._leaving = True
+            self._tasks.spawn(self._leave())
 
     def warn_of(self, warnings: tuple[str, ...]) -> None:
         """Tell these in the status from now on: what is not wrong now, and has faults that are known."""
@@ -169,6 +174,8 @@ class Router:
         if good:
             await self._configure(good)
         await self._elections.begin(lease)
+        await self._shorten()
+        self._elections.run()
         if good:
             self._kernel.changed()
         put = self._inbox.put
@@ -188,6 +195,35 @@ class Router:
         self._weighing.run(self._tasks)
         self._tasks.supervise("clock", self._clock)
         self._tasks.supervise("decisions", self._decide)
+
+    async def _shorten(self) -> None:
+        """Cut what the process before this one told the kernel down to what is claimed now. Raises ApplyError."""
+        for group in self._elections.active:
+            until_s = partial(self._elections.active_until, group)
+            failures = await self._writer.renew(self._floating(group), until_s)
+            if failures:
+                raise ApplyError("; ".join(map(str, failures)))
+
+    async def _leave(self) -> None:
+        """End what takes time while the lease is still refreshed; the last thing is the time for whoever comes next."""
+        try:
+            await self._hooks.end()
+            await self._prober.close()
+            async with asyncio.timeout(LEAVING_S):
+                await self._configuration.save()
+                await self._elections.lengthen()
+            self._publish()  # our own keys go along
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PUBLISHED_S):
+                    await self._publisher.settled()
+            async with asyncio.timeout(LEAVING_S):
+                await self._elections.refresh()
+                await self._kernel.renew()
+        except (TimeoutError, ClusterdError) as error:
+            why = str(error) or "etcd did not answer in time"
+            log.warning("whoever comes next has less time: %s", why, extra=tagged("trouble", about="restart"))
+        finally:
+            self._over.set()
 
     async def _hand_over(self) -> None:
         await self._elections.hand_over()

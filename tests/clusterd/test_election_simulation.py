@@ -74,6 +74,13 @@ def test_leases_last_as_configured_soon_and_no_lock_is_lost_for_it() -> None:
         stories.another_ttl(seed)
 
 
+def test_a_service_that_is_restarted_keeps_its_locks_however_long_it_takes_and_is_replaced_as_soon_as_ever_after() -> (
+    None
+):
+    for seed in range(SEEDS // 50):
+        stories.restart(seed)
+
+
 def test_a_better_router_gets_its_group_back_in_order() -> None:
     for seed in range(SEEDS // 50):
         stories.preemption(seed)
@@ -262,6 +269,14 @@ SPECIAL: dict[str, tuple[Patch, Callable[[int], object]]] = {
     "locks stay under their first lease": (
         changed("move", lambda _: lambda state, now_s: (state, ())),
         stories.another_ttl,
+    ),
+    "a lease for a restart is claimed as long as it lasts": (
+        lambda patch: patch.setattr(router, "min", max, raising=False),
+        stories.restart,
+    ),
+    "a restart has no more time than its lease": (
+        lambda patch: patch.setattr(router, "RESTART_S", 0),
+        stories.restart,
     ),
     "nobody asks for the lock": (
         changed("preempt", lambda _: lambda state, rank, now_s: (state, ())),

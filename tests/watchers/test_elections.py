@@ -60,6 +60,7 @@ class Node:
         await self.elections.configure(cluster, SECRET)
         self.elections.take(election.Ready(True))
         await self.elections.begin(self._lease_file)
+        self.elections.run()
         self._tasks = [asyncio.create_task(work()) for work in (self._pump, self._clock, self._events.run)]
 
     async def kill(self) -> None:
@@ -350,3 +351,39 @@ async def test_events_wait_in_memory_while_etcd_is_away_and_the_last_ones_are_wr
     running.cancel()
     assert sorted(event["number"] for event in told) == list(range(50, 250))
     assert max(event.get("lost_before", 0) for event in told) == 50
+
+
+@pytest.mark.parametrize(("deadtime_s", "fast", "lasts_s"), [("2", "", 10), ("2", FAST, 2), ("12", "", 12)])
+async def test_who_leaves_for_a_restart_has_its_locks_under_a_lease_that_lasts_until_the_next_process_goes_on(
+    pair: Pair, tmp_path: Path, deadtime_s: str, fast: str, lasts_s: int
+) -> None:
+    cluster = await pair.start(deadtime_s=deadtime_s, fast=fast, groups="{shop: {}}")
+    await until(lambda: pair.r1.elections.active == {"default", "shop"})
+    tokens = [state.token for state in pair.r1.elections.states.values()]
+    await pair.r1.elections.lengthen()
+    await pair.r1.elections.refresh()
+    file = (tmp_path / "r1").read_text().split()
+    locks = (await pair.store.snapshot(KEYS.active_prefix)).entries
+    assert {lock.lease_id for lock in locks} == {pair.r1.elections.own.lease_id} == {int(file[0])}
+    assert sorted(map(int, file[1:])) == sorted(tokens) == sorted(lock.create_revision for lock in locks)
+    left_s = await pair.store.time_left_s(int(file[0]))
+    assert lasts_s - 0.5 < left_s <= lasts_s
+    await pair.r1.kill()
+    if fast:
+        return
+    pair.r1 = Node("r1", pair.store, tmp_path)
+    await pair.r1.start(cluster)
+    claimed_s = pair.r1.elections.active_until("default") - boottime_s()
+    assert claimed_s <= int(deadtime_s), "no more is claimed than is configured"
+    await until(lambda: pair.r1.elections.own.lease_id != int(file[0]) or lasts_s == 12, 1)
+    assert await pair.store.time_left_s(pair.r1.elections.own.lease_id) <= int(deadtime_s)
+    assert [state.token for state in pair.r1.elections.states.values()] == tokens
+
+
+async def test_a_backup_that_leaves_for_a_restart_keeps_its_lease(pair: Pair, tmp_path: Path) -> None:
+    await pair.start()
+    await until((tmp_path / "r2").exists)
+    lease_id = pair.r2.elections.own.lease_id
+    await pair.r2.elections.lengthen()
+    await pair.r2.elections.refresh()
+    assert pair.r2.elections.own.lease_id == lease_id == int((tmp_path / "r2").read_text().split()[0])

@@ -5,7 +5,8 @@ import contextlib
 import json
 import os
 import pwd
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -19,6 +20,7 @@ from clusterd import desired as wish
 from clusterd.clock import boottime_s
 from clusterd.configuration import Committed
 from clusterd.dataplane.memory import MemoryPlane
+from clusterd.errors import ApplyError, StoreUnavailable
 from clusterd.history import Author, Signature
 from clusterd.keys import Keys
 from clusterd.observing import Local
@@ -35,10 +37,13 @@ from clusterd.plane import (
     Service,
     ServiceKey,
     SyncDaemon,
+    Verb,
 )
-from clusterd.store.contract import Delete, Deleted, DeletePrefix, Put
+from clusterd.store.contract import Condition, Delete, Deleted, DeletePrefix, Lease, Outcome, Put
+from clusterd.store.contract import Operation as StoreOperation
 from clusterd.store.memory import MemoryStore
 from tests.store.etcd_server import free_ports
+from watchers.elections import RESTART_S
 from watchers.kernel_writer import KernelWriter
 from watchers.local_socket import answer
 from watchers.router import WHY_DRY, Places, Router
@@ -80,11 +85,19 @@ class Kernel(MemoryPlane):
         super().__init__(boottime_s)
         self.done: list[Operation] = []
         self.refused: set[Key] = set()
+        self.fixed = False  # lifetimes cannot be changed
+        self.busy_s = 0.0  # everything that is written takes so long
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> tuple[Failure, ...]:
+        time.sleep(self.busy_s)
         self.done += operations
         bad = tuple(Failure(o, "Invalid argument") for o in operations if o.item.key in self.refused)
         return bad + super().apply([o for o in operations if o.item.key not in self.refused], until_s)
+
+    def renew(self, addresses: Iterable[Address], until_s: float) -> tuple[Failure, ...]:
+        if self.fixed:
+            return tuple(Failure(Operation(Verb.SET, each), "Operation not permitted") for each in addresses)
+        return super().renew(addresses, until_s)
 
 
 @dataclass
@@ -332,6 +345,86 @@ async def test_a_restart_with_nothing_changed_writes_nothing_and_keeps_the_lock(
     await asyncio.sleep(2)
     assert await rig.store.get(KEYS.active()) == lock
     assert [str(o) for o in rig.kernel.done if o.verb == "delete" or not isinstance(o.item, Address)] == []
+    assert len(rig.items(Address)) == 2
+
+
+async def test_who_is_restarted_leaves_the_next_process_a_long_lease_and_addresses_that_live_as_long(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    router = rig.start()
+    await rig.serving()
+    assert rig.running
+    router.leave()
+    router.leave()  # whoever is asked twice leaves once
+    await rig.running
+    left_s = min(rig.kernel.ends_s.values()) - boottime_s()
+    assert left_s > RESTART_S - 2.5
+    lease_id = int(rig.places.lease.read_text().split()[0])
+    assert {e.lease_id for e in (await rig.store.snapshot(KEYS.active_prefix, KEYS.routers_prefix)).entries} == {
+        lease_id
+    }
+    assert await rig.store.time_left_s(lease_id) > left_s
+    assert len(rig.items(Address)) == 2
+
+
+async def test_who_goes_on_after_a_restart_cuts_the_addresses_down_before_the_lock_is_under_a_shorter_lease(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    router = rig.start()
+    await rig.serving()
+    router.leave()
+    assert rig.running
+    await rig.running
+    lock, moved, plain = await rig.store.get(KEYS.active()), list[float](), rig.store.transact
+
+    async def transact(conditions: Sequence[Condition], operations: Sequence[StoreOperation]) -> Outcome:
+        if any(isinstance(each, Put) and each.key == KEYS.active() for each in operations):
+            moved.append(max(rig.kernel.ends_s.values()) - boottime_s())
+        return await plain(conditions, operations)
+
+    monkeypatch.setattr(rig.store, "transact", transact)
+    rig.kernel.done.clear()
+    rig.kernel.busy_s = 0.7
+    rig.start()
+    await until(lambda: moved)
+    (left_s,) = moved
+    assert left_s <= 3
+    now = await rig.store.get(KEYS.active())
+    assert lock
+    assert now
+    assert (now.create_revision, now.lease_id != lock.lease_id) == (lock.create_revision, True)
+    assert [str(o) for o in rig.kernel.done if o.verb == "delete" or not isinstance(o.item, Address)] == []
+
+
+async def test_a_service_that_cannot_cut_down_what_the_kernel_was_told_does_not_go_on(rig: Rig) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    router = rig.start()
+    await rig.serving()
+    router.leave()
+    assert rig.running
+    await rig.running
+    rig.kernel.fixed = True
+    rig.start()
+    with pytest.raises(ApplyError, match="Operation not permitted"):
+        await rig.running
+    rig.router = None
+
+
+async def test_who_is_restarted_while_etcd_is_away_leaves_with_what_it_has(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.commit(DOCUMENT.format(port=rig.port))
+    router = rig.start()
+    await rig.serving()
+
+    async def grant(_: int) -> Lease:
+        raise StoreUnavailable("no etcd member answered")
+
+    monkeypatch.setattr(rig.store, "grant", grant)
+    assert rig.running
+    router.leave()
+    await rig.running
+    assert "whoever comes next has less time: no etcd member answered" in caplog.text
     assert len(rig.items(Address)) == 2
 
 

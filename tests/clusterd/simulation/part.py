@@ -68,7 +68,7 @@ class Part:
         busy = self._renewing or not self.state.acting
         if not busy and self._renewal.due(election.active_until(self.state), now_s):
             self._renewing = True
-            self.router.write(self._renew)
+            self.router.write(self.renew)
         return actions
 
     def converge(self) -> None:
@@ -107,7 +107,18 @@ class Part:
             if other.has_addresses and not (self.excused or other.excused):
                 raise Violation(f"{self.router.name} and {other.router.name} both have the addresses")
 
-    def _renew(self) -> None:
+    def shorten(self) -> bool:
+        """Cut what the process before this one told the kernel down to what is claimed; return whether that is done."""
+        if not self.state.acting or not self.has_addresses:
+            return True
+        now_s = self.router.world.now_s
+        if not lifetime.lifetime_s(election.active_until(self.state), now_s):
+            return False
+        self._add()
+        return True
+
+    def renew(self) -> None:
+        """Renew the lifetimes now, whether that is due or not."""
         until_s, now_s = election.active_until(self.state), self.router.world.now_s
         if self.has_addresses:
             self._add()

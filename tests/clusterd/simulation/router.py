@@ -36,10 +36,11 @@ from tests.clusterd.simulation.etcd import News
 from tests.clusterd.simulation.part import Part
 from tests.clusterd.simulation.process import Process
 from tests.clusterd.simulation.world import Act
+from watchers.elections import RESTART_S
 from watchers.envelope import Question, Reply
 
 TICK_S, RETRY_S, RELIST_S, CONVERGE_S = 0.1, 0.25, 30.0, 1.0
-REFRESH_TIMEOUT_S, TIMEOUT_S, INHERIT_TIMEOUT_S = 2.0, 5.0, 1.5
+REFRESH_TIMEOUT_S, TIMEOUT_S, INHERIT_TIMEOUT_S, LEAVING_S = 2.0, 5.0, 5.0, 5.0
 ORDER_S = 10.0
 _PATH = ("", 0)
 
@@ -77,10 +78,14 @@ class Router(Process):
 
         def found(answer: tuple[float, list[News]]) -> None:
             if answer[0] > 0:
-                self.tell(LeaseSeen(number, answer[0], sent_s, granted=True))
+                self.tell(LeaseSeen(number, min(answer[0], self.configured.ttl_s), sent_s, granted=True))
                 for news in answer[1]:
                     if isinstance(news.event, LockSeen):
                         self.elect(news.group, news.event)
+                if not all(part.shorten() for part in self.parts.values()):
+                    self.end()
+                    self.world.after(0.5, lambda: None if self.running else self.start())
+                    return
             self._work({number: answer[0]} if answer[0] > 0 else {})
 
         if number:
@@ -117,6 +122,36 @@ class Router(Process):
         for part in self.parts.values():
             self.write(part.clear)
         self.later(0.1, self._hand_over)
+
+    def leave(self) -> None:
+        """End for a restart: leave everything as it is, under a lease that lasts until the next process goes on."""
+        short = self.configured.ttl_s < RESTART_S and not self.configured.fast
+        acting = any(part.state.acting for part in self.parts.values())
+        if not (acting and short) or any(part.in_doubt for part in self.parts.values()):
+            self._leave_under(self.own.lease_id)
+            return
+        sent_s = self.world.now_s
+
+        def granted(lease: tuple[int, float]) -> None:
+            self.tell(LeaseSeen(lease[0], lease[1], sent_s, granted=True, follows=True))
+            self._leave_under(lease[0])
+
+        self.request(lambda: self.etcd.grant(self.name, RESTART_S), granted, self.end, LEAVING_S)
+        self.later(LEAVING_S, self.end)
+
+    def _leave_under(self, number: int) -> None:
+        if {part.state.lease_id for part in self.parts.values()} != {number}:
+            self.later(TICK_S, lambda: self._leave_under(number))
+            return
+        sent_s = self.world.now_s
+
+        def refreshed(left_s: float) -> None:
+            self.tell(LeaseSeen(number, left_s, sent_s))
+            for part in self.parts.values():
+                part.renew()
+            self.end()
+
+        self.request(lambda: self.etcd.refresh(number), refreshed, self.end, LEAVING_S)
 
     # --- decisions ------------------------------------------------------------------------------------------------
 
@@ -184,7 +219,8 @@ class Router(Process):
         sent_s, ttl_s, numbers = self.world.now_s, self.configured.ttl_s, list(reversed(asked))
 
         def refreshed(left_s: float) -> None:
-            self.tell(LeaseSeen(numbers[turn], left_s, sent_s))
+            lasts_s = min(left_s, ttl_s) if asked[numbers[turn]] > ttl_s else left_s
+            self.tell(LeaseSeen(numbers[turn], lasts_s, sent_s))
             if left_s <= 0:
                 del asked[numbers[turn]]
             self._keep_lease(asked, turn + (left_s > 0))

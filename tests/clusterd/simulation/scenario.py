@@ -214,6 +214,22 @@ def kill(played: Scene) -> None:
         _start_later(played, router)
 
 
+def restart(played: Scene) -> None:
+    """One router's service is restarted, and its program takes its time to start."""
+    router, world = _some(played), played.world
+    if router.running and not router.paused:
+        life = router.life
+        router.leave()
+
+        def start() -> None:
+            if router.life == life:
+                world.after(0.5, start)  # it still leaves
+            elif not router.running:
+                router.start()
+
+        world.after(world.rng.choice((0.5, 2.0, 8.0, 12.0)), start)
+
+
 def cut_power(played: Scene) -> None:
     """One router loses everything."""
     router = _some(played)
@@ -276,6 +292,7 @@ FAULTS: tuple[Fault, ...] = (
     new_leader,
     pause,
     kill,
+    restart,
     cut_power,
     stop,
     commit_ttl,

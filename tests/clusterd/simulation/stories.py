@@ -93,6 +93,35 @@ def another_ttl(seed: int) -> None:
         raise _violation(played, seed, f"leases last {used}, not {ttl_s}; {token} became {played.etcd.locks[GROUP]}")
 
 
+def restart(seed: int) -> None:
+    """Restart the holder's service, which takes long to start, and kill it later.
+
+    Raises Violation unless it keeps its locks, which soon are under a lease as configured again, so that another one
+    has the addresses as soon after the kill as after any other.
+    """
+    played = scene(seed, Kind(groups=(GROUP, "shop")))
+    played.step(14)
+    holder = played.routers[_holder(played, seed)]
+    tokens = _tokens(played)
+    holder.leave()
+    while holder.running:
+        played.step(0.05)
+    back_s = played.now_s + played.world.rng.uniform(0.1, 8.0)
+    while played.now_s < back_s + 1.5:
+        played.step(0.05)
+        if played.now_s >= back_s and not holder.running:
+            holder.start()
+        if _tokens(played) != tokens or not holder.parts[GROUP].has_addresses:
+            raise _violation(played, seed, f"{holder.name} was restarted, and lost what it had")
+    lasts_s = played.etcd.leases[played.etcd.locks[GROUP].lease_id].ttl_s
+    if lasts_s != holder.configured.ttl_s:
+        raise _violation(played, seed, f"the lock is under a lease of {lasts_s} s")
+    holder.cut_power()
+    played.step(holder.configured.ttl_s + 2)
+    if len(played.active()[GROUP]) != 1:
+        raise _violation(played, seed, f"{holder.name} is dead, and {played.active()} is active")
+
+
 def preemption(seed: int) -> None:
     """Let the best router come back. Raises Violation unless it gets its group back after it was ready for long."""
     played = scene(seed, Kind(preempt_after_s=5.0))
@@ -111,6 +140,10 @@ def preemption(seed: int) -> None:
     played.step(6)
     if played.active()[GROUP] != ["r0"]:
         raise _violation(played, seed, f"r0 is ready for long, and {played.active()} is active")
+
+
+def _tokens(played: Scene) -> dict[str, int]:
+    return {group: lock.token for group, lock in played.etcd.locks.items()}
 
 
 def _holder(played: Scene, seed: int) -> str:
