@@ -112,10 +112,11 @@ def render(cluster: Cluster, serial_no: int) -> Rendering:
     return Rendering(head + "".join(text for text, _ in made), notes.warnings + warnings)
 
 
-def text(cluster: Cluster, serial_no: int, sections: Sections) -> str:
-    """Return the text alone; `sections` are those of the time before."""
+def parts(cluster: Cluster, serial_no: int, sections: Sections) -> Iterator[str]:
+    """Yield the text alone, part by part; `sections` are those of the time before."""
     aliases = _Aliases()
-    return _head(cluster, serial_no, aliases, Notes()) + "".join(sections.texts(cluster, aliases))
+    yield _head(cluster, serial_no, aliases, Notes())
+    yield from sections.texts(cluster, aliases)
 
 
 def _head(cluster: Cluster, serial_no: int, aliases: _Aliases, notes: Notes) -> str:

@@ -125,5 +125,5 @@ def _write_lvs_cf(file: Path, good: LastGood, known: "Sections | None") -> "Sect
     from renderers import lvscf  # here, since it takes a sixth of the program's start, and a restart writes nothing
 
     sections = known or lvscf.Sections()
-    last_good.write_atomically(file, lvscf.text(good.cluster, good.number, sections))
+    last_good.write_atomically(file, lvscf.parts(good.cluster, good.number, sections))
     return sections

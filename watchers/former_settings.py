@@ -37,7 +37,7 @@ class FormerSettings:
         if kept == before:
             return
         try:
-            write_atomically(self._file, json.dumps(kept, indent=1) + "\n")
+            write_atomically(self._file, [json.dumps(kept, indent=1), "\n"])
         except OSError as error:
             about = tagged("file", file=self._file)
             log.error("former kernel settings cannot be kept, --release will not put them back: %s", error, extra=about)

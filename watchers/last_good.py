@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clusterd import document
 from clusterd.configuration.objects import Objects
@@ -51,18 +53,30 @@ def save(path: Path, good: LastGood, objects: Objects | None = None) -> None:
     """
     head = {"number": good.number, "hash": good.hash, "secret": good.secret.hex(), "drains": dict(good.drains)}
     made = Objects.of(document.objects(good.cluster)) if objects is None else objects
-    lines = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in made.texts())
-    write_atomically(path, f'{json.dumps(head)[:-1]}, "objects": {{\n{lines}\n}}}}\n', 0o600)
+    write_atomically(path, _parts(head, made), 0o600)
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file's content so that a reader, or a crash, sees the old or the new one, whole. Raises OSError."""
+def _parts(head: Mapping[str, Any], objects: Objects) -> Iterator[str]:
+    """Yield the file's text: a line for each object."""
+    yield f'{json.dumps(head)[:-1]}, "objects": {{'
+    separator = "\n"
+    for name, text in objects.texts():
+        yield f"{separator}{json.dumps(name)}: {text}"
+        separator = ",\n"
+    yield "\n}}\n"
+
+
+def write_atomically(path: Path, parts: Iterable[str], mode: int = 0o644) -> None:
+    """Replace a file's content so that a reader, or a crash, sees the old or the new one, whole. Raises OSError.
+
+    The text comes in parts, since all of a big one would take its size in memory several times over.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -35,7 +35,7 @@ class LeaseFile:
             try:
                 if not self._in_doubt():
                     text = " ".join(map(str, (lease_id, *tokens))) + "\n"
-                    await asyncio.to_thread(write_atomically, self._path, text, 0o600)
+                    await asyncio.to_thread(write_atomically, self._path, [text], 0o600)
             except OSError as error:
                 log.warning("%s: %s", self._path, error, extra=tagged("file", file=self._path))
             if self._in_doubt():

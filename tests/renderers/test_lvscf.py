@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 from clusterd import document, lvscf
 from clusterd.document import changed, objects
 from clusterd.model import Cluster, family
-from renderers.lvscf import Sections, render, text
+from renderers.lvscf import Sections, parts, render
 from renderers.rendering import fill
 from tests.strategies import clusters, lvscf_clusters
 
@@ -291,9 +291,9 @@ def test_what_the_format_does_not_know_of_pools_is_told(more: dict[str, Any]) ->
 @settings(max_examples=60, deadline=None)
 def test_with_the_sections_of_before_the_text_is_the_same(data: Any, one: Cluster, other: Cluster) -> None:
     sections = Sections()
-    assert text(one, 1, sections) == render(one, 1).text
+    assert "".join(parts(one, 1, sections)) == render(one, 1).text
     new = objects(other)
     names = sorted(data.draw(st.sets(st.sampled_from(sorted({*objects(one), *new})))))
     gone = {name for name in names if name not in new}
     after = changed(one, {name: new[name] for name in names if name in new}, gone) or other
-    assert text(after, 2, sections) == render(after, 2).text
+    assert "".join(parts(after, 2, sections)) == render(after, 2).text

@@ -107,9 +107,9 @@ def test_what_a_crash_left_half_done_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_a_reader_never_sees_anything_but_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_atomically(path, "old\n")
+    write_atomically(path, ["old\n"])
     with path.open() as reader:
-        write_atomically(path, "new and longer\n")
+        write_atomically(path, ["new and ", "longer\n"])
         assert reader.read() == "old\n"
     assert path.read_text() == "new and longer\n"
 
