@@ -23,7 +23,7 @@ from clusterd.keys import Keys
 from clusterd.plane import Plane, Scope
 from clusterd.settings import Settings
 from watchers import logs
-from watchers.allocation import share_one_arena
+from watchers.allocation import keep_the_heap_small
 from watchers.etcd_releases import EtcdReleases
 from watchers.former_settings import FormerSettings
 from watchers.kernel_writer import Counting, KernelWriter
@@ -55,7 +55,7 @@ def main(router: str | None, verbose: bool, release: bool) -> None:
     Settings come from /etc/clusterd/clusterd.toml and from CLUSTERD_… variables. SIGTERM hands over to another router;
     SIGHUP ends and leaves everything as it is, for a service that is started again at once.
     """
-    share_one_arena()
+    keep_the_heap_small()
     try:
         read = settings.read({"router": router})
         level = logging.DEBUG if verbose else logging.INFO
