@@ -48,7 +48,8 @@ class Kernel(MemoryPlane):
         return super().review(keys)
 
     def weights(self) -> list[int]:
-        return [item.weight for item in self.items.values() if isinstance(item, Destination)]
+        there = tuple(self.items.values())  # at once: the kernel's thread may be writing
+        return [item.weight for item in there if isinstance(item, Destination)]
 
 
 class Store(MemoryStore):

@@ -147,7 +147,7 @@ class Rig:
             self.router = None
 
     def items(self, kind: type) -> list[Any]:
-        return [item for item in self.kernel.items.values() if isinstance(item, kind)]
+        return [item for item in tuple(self.kernel.items.values()) if isinstance(item, kind)]
 
     def held(self, base: Committed) -> list[Address]:
         """The floating addresses that the kernel has at this moment."""
