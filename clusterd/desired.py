@@ -39,6 +39,7 @@ _FRAME_BYTES = 1500  # the kernel's own assumption, whatever the interface has (
 _HEADER_BYTES = {4: 20 + 8, 6: 40 + 8}  # IP and UDP
 
 _NO_POOLS: Mapping[str, Pool] = {}
+_NO_FLAGS = frozenset[str]()  # one for all: Python makes another each time
 
 ServerId = tuple[str, str]  # names of the virtual server and the real server
 
@@ -140,7 +141,7 @@ def sorry_key(virtual: Virtual) -> DestinationKey | None:
 
 
 def _service(virtual: Virtual, key: AnyServiceKey) -> Service:
-    kept, flags = virtual.persistence, frozenset[str](virtual.flags)
+    kept, flags = virtual.persistence, frozenset[str](virtual.flags) if virtual.flags else _NO_FLAGS
     plain = Service(key, virtual.scheduler, flags=flags, one_packet=virtual.one_packet)
     if not kept:
         return plain
