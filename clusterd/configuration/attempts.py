@@ -51,8 +51,9 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
 
     What it writes back is no change of what is committed, so only the message can tell of it.
     """
-    wanted = _wanted(base.objects, cluster)
-    changed = _changed(base.objects, wanted)
+    before = dict(base.objects)  # each is looked at a few times
+    wanted = _wanted(before, cluster)
+    changed = _changed(before, wanted)
     if not changed and not base.strays:
         return None
     said = replace(signature, message=_message(signature.message, changed, base.strays))

@@ -1,13 +1,17 @@
 """Objects in little memory: they are what they were made of."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterd.configuration import commit
 from clusterd.configuration.objects import Objects, decoded, packed
 from clusterd.history import ObjectChange, changed_objects
+from clusterd.store.memory import MemoryStore
+from tests.clusterd.commits import ALICE, BOB, KEYS, known, with_weight
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
@@ -54,3 +58,23 @@ def test_objects_take_a_fifth_of_what_their_text_takes() -> None:
     servers = {f"s{each}": {"address": f"192.0.2.{each}", "weight": 1, "drain": False} for each in range(100)}
     text = json.dumps({"servers": servers}).encode()
     assert len(packed(text)) < len(text) / 5
+
+
+class Counted(Objects):
+    """Objects that know how often one was looked at."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.looks += 1
+        return super().__getitem__(name)
+
+
+async def test_a_commit_looks_at_each_object_once() -> None:
+    store = MemoryStore()
+    await commit(store, KEYS, None, with_weight(1), ALICE)
+    base = await known(store)
+    objects = Counted.of(dict(base.objects))
+    await commit(store, KEYS, replace(base, objects=objects), with_weight(2), BOB)
+    assert isinstance(objects, Counted)
+    assert objects.looks == len(objects)
