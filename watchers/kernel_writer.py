@@ -152,11 +152,12 @@ class KernelWriter:
         before, found = self._settled
         alike = actual is found or actual == found
         actual = found if alike else actual
+        self._known = (scope, actual)  # and what is written while there is a plan made
         keys = news.keys if news and news.since is before and alike else None
         operations = () if wanted is before and alike else await _planned(actual, wanted, keys)
         planned_s = boottime_s()
         if not operations:
-            self._known, self._settled = (scope, actual), (wanted, actual)
+            self._settled = (wanted, actual)
             return Convergence((), (), (), actual, planned_s, self._addresses(actual))
         self._known = None
         await self._keep_settings(operations, actual)
