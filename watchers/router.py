@@ -244,7 +244,8 @@ class Router:
     async def _decide(self) -> None:
         turns, tell_s = Turns(), 0.0
         while True:
-            await self._inbox.wait()
+            if not self._weighing.behind:
+                await self._inbox.wait()
             turns.begin()
             news = False
             while len(self._inbox) and not turns.over:

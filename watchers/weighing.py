@@ -29,7 +29,7 @@ from watchers.prober_messages import Identity
 from watchers.tasks import Tasks
 
 COUNT_S = 1.0
-AT_ONCE = 20  # virtual servers, so that no lease has to wait: the others' turn is at the next tick
+AT_ONCE = 20  # virtual servers, so that no lease has to wait
 Count = Callable[[Scope], Awaitable[Mapping[Key, Counters]]]
 
 
@@ -88,6 +88,11 @@ class Weighing:
         self._opinions.configure(cluster, news, boottime_s())
         self._pools.configure(cluster, drains)
         self._holders = self._holding()
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more than one look has worked out."""
+        return self._pools.touched
 
     def look_on(self, most: int) -> bool:
         """Work out what a configuration changed, of so many virtual servers; return whether there are more.

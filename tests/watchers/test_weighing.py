@@ -84,6 +84,23 @@ async def test_what_is_configured_is_wanted_without_asking_for_a_look_at_the_ker
     assert (rig.weights, rig.changes, rig.weighing.keys()) == ({"rs1": 2, "rs2": 1}, 0, {})
 
 
+async def test_when_all_virtual_servers_may_be_others_a_look_is_at_some_of_them_and_says_that_there_are_more(
+    rig: Rig,
+) -> None:
+    web = cluster().virtuals["web"]
+    many = {f"web{number}": web for number in range(2 * weighing.AT_ONCE + 1)} | {"web": web}
+    rig.begin(cluster().model_copy(update={"virtuals": many}))
+    rig.weighing.look()
+    assert not rig.weighing.behind
+    rig.holder = "r2"
+    rig.weighing.tick()
+    looks = 1
+    while rig.weighing.behind:
+        rig.weighing.look()
+        looks += 1
+    assert looks == 3
+
+
 async def test_a_verdict_changes_what_is_wanted(rig: Rig) -> None:
     rig.begin(cluster())
     rig.weighing.learned(("web", "rs1"), Verdict(False, 0, "refused"))
