@@ -24,7 +24,7 @@ log = logging.getLogger("clusterd.router")
 
 RELIST_S = 30.0
 # Verdicts are read again more seldom where there are so many that it would take a larger share of the time.
-RELIST_SHARE, RELIST_MOST_S = 0.002, 300.0
+RELIST_SHARE, RELIST_MOST_S = 0.0005, 300.0
 RETRY_S = 0.25
 SLICE = 1000  # keys
 
