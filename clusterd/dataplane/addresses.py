@@ -104,13 +104,18 @@ class Addresses:
 
 
 def tell(addresses: Iterable[Address]) -> None:
-    """Tell everybody that each address is ours."""
+    """Tell everybody that each address is ours.
+
+    Over one socket for each interface: the kernel takes its time to close one (af_packet.c, packet_release), and with
+    thousands of addresses their lifetimes would end meanwhile.
+    """
+    by_interface: dict[str, list[HostAddress]] = {}
     for address in addresses:
-        try:
-            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
-                link.bind((address.interface, 0))
-                mac = link.getsockname()[4]
-                for frame in announcements(mac, address.address.ip):
-                    link.send(frame)
-        except OSError:
-            continue  # no such interface, or its link is down: there is nobody to tell
+        by_interface.setdefault(address.interface, []).append(address.address.ip)
+    for interface, ours in by_interface.items():
+        # no such interface, or its link is down: there is nobody to tell
+        with suppress(OSError), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as link:
+            link.bind((interface, 0))
+            mac = link.getsockname()[4]
+            for frame in (frame for each in ours for frame in announcements(mac, each)):
+                link.send(frame)
