@@ -212,8 +212,8 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
     await follow(
         store,
         keys.head,
-        lambda _: told(configuration.read(store, keys, known)),
-        lambda _: told(configuration.read_on(store, keys, known)),
+        lambda _: told(configuration.read(store, keys, known, compact=True)),
+        lambda _: told(configuration.read_on(store, keys, known, compact=True)),
     )
 
 

@@ -5,7 +5,7 @@ As values they take fifteen times the memory, and hardly anybody looks at them: 
 
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clusterd.history import ObjectChange
@@ -41,10 +41,6 @@ class Objects(Mapping[str, Any]):
         """Yield the JSON of each object that is one, by name."""
         for name, value in self._packed.items():
             yield name, zlib.decompress(value).decode()
-
-    def only(self, names: Collection[str]) -> "Objects":
-        """Return those of these names."""
-        return Objects({name: value for name, value in self._packed.items() if name in names})
 
     def after(self, changes: Mapping[str, ObjectChange]) -> "Objects":
         """Return the objects after a commit with these changes."""

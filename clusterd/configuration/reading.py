@@ -19,6 +19,7 @@ from clusterd.history import (
     Outline,
     Record,
     changed_hashes,
+    changed_objects,
     from_parts,
     joined_hash,
     object_hashes,
@@ -36,7 +37,7 @@ _T = TypeVar("_T", Head, Outline, Record)
 class _Held:
     """Objects with their hashes."""
 
-    objects: Objects
+    objects: Mapping[str, Any]
     hashes: Mapping[str, str]
 
 
@@ -59,10 +60,11 @@ class Committed:
         return self.head.number
 
 
-async def read(store: Store, keys: Keys, known: Committed | None = None) -> Committed | None:
+async def read(store: Store, keys: Keys, known: Committed | None = None, *, compact: bool = False) -> Committed | None:
     """Return what is committed, None where nothing ever was.
 
     `known` is what was read before: what has not changed since is taken from it, which saves most of the work.
+    `compact` keeps the objects in little memory, for who keeps them long and seldom looks at them.
     Raises ConfigError, with the key as the path, where a value cannot be read or is not what was committed and the
     history cannot give it back.
     """
@@ -72,11 +74,11 @@ async def read(store: Store, keys: Keys, known: Committed | None = None) -> Comm
         snapshot = await store.snapshot(keys.head, keys.config(generation))
         head = next((entry for entry in snapshot.entries if entry.key == keys.head), None)
         if head is not None and parsed(Head, head).generation == generation:
-            return await _committed(store, keys, snapshot, head, known)
+            return await _committed(store, keys, snapshot, head, known, compact)
     return None
 
 
-async def read_on(store: Store, keys: Keys, known: Committed | None) -> Committed | None:
+async def read_on(store: Store, keys: Keys, known: Committed | None, *, compact: bool = False) -> Committed | None:
     """Return what is committed, as `read` does, but without reading what the one commit since `known` left alone.
 
     The record of that commit says what it changed, and the head's hash whether that is all. Where they do not fit
@@ -87,7 +89,7 @@ async def read_on(store: Store, keys: Keys, known: Committed | None) -> Committe
         following = await _following(store, keys, known) if known else None
         if following is not None:
             return following
-    return await read(store, keys, known)
+    return await read(store, keys, known, compact=compact)
 
 
 async def _following(store: Store, keys: Keys, known: Committed) -> Committed | None:
@@ -109,7 +111,9 @@ def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Commi
     hashes = changed_hashes(known.hashes, record.changes)
     if (head.hash, head.config_hash, known.head.hash) != (record.hash, joined_hash(hashes), record.parent):
         return None
-    objects = Objects.of(known.objects).after(record.changes)
+    before = known.objects
+    new = record.changes
+    objects = before.after(new) if isinstance(before, Objects) else changed_objects(before, new)
     cluster = _read_cluster(keys, head, _Held(objects, hashes), known)
     return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
 
@@ -157,17 +161,19 @@ def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
         ) from error
 
 
-async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry, known: Committed | None) -> Committed:
+async def _committed(
+    store: Store, keys: Keys, snapshot: Snapshot, entry: Entry, known: Committed | None, compact: bool
+) -> Committed:
     if known is not None and _untouched(snapshot, entry, known):
         return replace(known, revision=snapshot.revision)
     head = parsed(Head, entry)
     prefix = keys.config(head.generation)
     entries = [entry for entry in snapshot.entries if entry.key.startswith(prefix)]
-    held = found = await asyncio.to_thread(_found, prefix, entries)
+    held = found = await asyncio.to_thread(_found, prefix, entries, compact)
     if joined_hash(found.hashes) != head.config_hash:
         past = [one for one in await records(store, keys) if one.number <= head.number]
         there = replayed(past)
-        held = _Held(Objects.of(there), object_hashes(there))
+        held = _Held(Objects.of(there) if compact else there, object_hashes(there))
         if joined_hash(held.hashes) != head.config_hash:
             newer = [e.key for e in snapshot.entries if e.mod_revision > entry.mod_revision] or [prefix]
             what = f"is not what commit {head.number} left here, and the history does not give that back"
@@ -179,8 +185,11 @@ async def _committed(store: Store, keys: Keys, snapshot: Snapshot, entry: Entry,
     )
 
 
-def _found(prefix: str, entries: Iterable[Entry]) -> _Held:
+def _found(prefix: str, entries: Iterable[Entry], compact: bool) -> _Held:
     """Return the objects that stand below a prefix, of which there may be many."""
+    if not compact:
+        plain = {entry.key.removeprefix(prefix): decoded(entry.value) for entry in entries}
+        return _Held(plain, object_hashes(plain))
     values, hashes = dict[str, bytes](), dict[str, str]()
     for entry in entries:
         name = entry.key.removeprefix(prefix)
@@ -226,7 +235,7 @@ def _cluster(held: _Held, known: Committed | None) -> Cluster:
         if not names:
             return known.cluster
         gone = names - held.hashes.keys()
-        cluster = document.changed(known.cluster, held.objects.only(names - gone), gone)
+        cluster = document.changed(known.cluster, {name: held.objects[name] for name in names - gone}, gone)
         if cluster is not None:
             return cluster
     return document.from_objects(held.objects)

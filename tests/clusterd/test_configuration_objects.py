@@ -41,13 +41,6 @@ def test_after_a_commit_they_are_what_it_changed_and_what_it_left_alone(
     assert before == objects
 
 
-@given(objects=OBJECTS, names=st.sets(NAMES))
-def test_some_of_them_are_those_that_are_named_and_there(objects: dict[str, Any], names: set[str]) -> None:
-    some = Objects.of(objects).only(names)
-    assert some == {name: value for name, value in objects.items() if name in names}
-    assert all((name in some) == (name in names and name in objects) for name in objects)
-
-
 def test_what_is_no_json_is_what_no_object_is() -> None:
     for value in (b"", b"{", b"\xff", "{}".encode("utf-16"), b"[" * 100_000):
         assert decoded(value) == value.hex()

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clusterd.configuration import Committed, commit, read, read_on, records
+from clusterd.configuration.objects import Objects
 from clusterd.document import from_data
 from clusterd.errors import ConfigError
 from clusterd.model import Cluster
@@ -51,13 +53,19 @@ async def test_the_next_commit_is_read_from_its_record_alone() -> None:
     assert followed.cluster.virtuals["v0001"] is base.cluster.virtuals["v0001"]
 
 
-@given(clusters(), clusters())
-@settings(max_examples=40, deadline=None)
-async def test_whatever_was_changed_reading_on_says_the_same_as_reading(one: Cluster, other: Cluster) -> None:
+@given(clusters(), clusters(), st.booleans())
+@settings(max_examples=60, deadline=None)
+async def test_whatever_was_changed_reading_on_says_the_same_as_reading(
+    one: Cluster, other: Cluster, compact: bool
+) -> None:
     store = MemoryStore()
     base = await commit(store, KEYS, None, one, ALICE)
+    known = await read(store, KEYS, compact=compact)
     await commit(store, KEYS, base, other, BOB)
-    assert same(await read_on(store, KEYS, base), await read(store, KEYS))
+    following = await read_on(store, KEYS, known, compact=compact)
+    assert following is not None
+    assert isinstance(following.objects, Objects) is compact
+    assert same(following, await read(store, KEYS))
 
 
 async def test_a_record_in_parts_is_read_with_them() -> None:
