@@ -6,6 +6,8 @@ CLUSTERD_PAIRS says how many pairs are tried.
 import os
 from random import Random
 
+import pytest
+
 from clusterd.dataplane.memory import MemoryPlane
 from clusterd.netfilter import Netfilter
 from clusterd.plan import plan
@@ -23,6 +25,8 @@ from clusterd.plane import (
     Verb,
 )
 from tests.clusterd.random_planes import random_plane
+
+pytestmark = pytest.mark.timeout(600)  # half a minute of a processor that has nothing else to do
 
 _STAGES = {
     (Verb.DELETE, Address): 0,  # all else is 1: services come before their destinations, or the kernel refuses those
