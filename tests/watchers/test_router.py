@@ -146,6 +146,14 @@ class Rig:
             await self.running
             self.router = None
 
+    async def left_for_a_restart(self) -> None:
+        """Start a router, and have it end as one that is started again at once."""
+        router = self.start()
+        await self.serving()
+        router.leave()
+        assert self.running
+        await self.running
+
     def items(self, kind: type) -> list[Any]:
         return [item for item in tuple(self.kernel.items.values()) if isinstance(item, kind)]
 
@@ -370,11 +378,7 @@ async def test_who_goes_on_after_a_restart_cuts_the_addresses_down_before_the_lo
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
-    router = rig.start()
-    await rig.serving()
-    router.leave()
-    assert rig.running
-    await rig.running
+    await rig.left_for_a_restart()
     lock, moved, plain = await rig.store.get(KEYS.active()), list[float](), rig.store.transact
 
     async def transact(conditions: Sequence[Condition], operations: Sequence[StoreOperation]) -> Outcome:
@@ -398,13 +402,10 @@ async def test_who_goes_on_after_a_restart_cuts_the_addresses_down_before_the_lo
 
 async def test_a_service_that_cannot_cut_down_what_the_kernel_was_told_does_not_go_on(rig: Rig) -> None:
     await rig.commit(DOCUMENT.format(port=rig.port))
-    router = rig.start()
-    await rig.serving()
-    router.leave()
-    assert rig.running
-    await rig.running
+    await rig.left_for_a_restart()
     rig.kernel.fixed = True
     rig.start()
+    assert rig.running
     with pytest.raises(ApplyError, match="Operation not permitted"):
         await rig.running
     rig.router = None
