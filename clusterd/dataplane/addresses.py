@@ -2,13 +2,13 @@
 
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from errno import EADDRNOTAVAIL, ESRCH
 
 from clusterd.clock import boottime_s
 from clusterd.dataplane.lifetime import lifetime_s
-from clusterd.dataplane.lifetimes import Lifetimes
+from clusterd.dataplane.lifetimes import Lifetimes, Prepared, prepared
 from clusterd.dataplane.neighbours import announcements, question
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Operation, Scope, Verb
 
@@ -40,18 +40,19 @@ class Addresses:
 
     def apply(self, operations: Sequence[Operation], until_s: float) -> list[Failure]:
         """Add addresses, all at once, or remove some."""
-        coming = [(each, each.item) for each in operations if isinstance(each.item, Address)]
-        going = [pair for pair in coming if pair[0].verb is Verb.DELETE]
+        ours = [(each, each.item) for each in operations if isinstance(each.item, Address)]
+        going = [pair for pair in ours if pair[0].verb is Verb.DELETE]
         failures = [failure for failure in (self._delete(*pair) for pair in going) if failure]
-        given = [pair for pair in coming if pair[0].verb is not Verb.DELETE]
-        failures += self._give(given, until_s)
-        self._lifetimes.forget_neighbours([address for _, address in given])
+        coming = [pair for pair in ours if pair[0].verb is not Verb.DELETE]
+        given = [address for _, address in coming]
+        failures += self._give(prepared(given), until_s, lambda place: coming[place][0])
+        self._lifetimes.forget_neighbours(given)
         return failures
 
     def renew(self, addresses: Iterable[Address], until_s: float) -> list[Failure]:
         """Let existing addresses live until `until_s`."""
-        there = self._lifetimes.among(tuple(addresses))
-        return self._give([(Operation(Verb.SET, address), address) for address in there], until_s)
+        there = self._lifetimes.among(self._lifetimes.prepared(tuple(addresses)))  # a tuple stays the one it is
+        return self._give(there, until_s, lambda place: Operation(Verb.SET, there.addresses[place]))
 
     def announce(self, addresses: Iterable[Address]) -> None:
         """Tell everybody of those that the kernel has."""
@@ -59,21 +60,22 @@ class Addresses:
         present = self.read(Scope(addresses=frozenset(wanted)))
         tell(address for key, address in wanted.items() if key in present)
 
-    def _give(self, coming: Sequence[tuple[Operation, Address]], until_s: float) -> list[Failure]:
-        if not coming:
+    def _give(self, coming: Prepared, until_s: float, operation: Callable[[int], Operation]) -> list[Failure]:
+        """Give addresses a time. `operation` tells which one does that for the address at a place."""
+        if not coming.addresses:
             return []
-        addresses, refused = [address for _, address in coming], dict[int, int]()
+        refused = dict[int, int]()
         lifetime = lifetime_s(until_s, boottime_s())  # the clock is read as late as possible, and again afterwards
         while lifetime:
-            refused = self._lifetimes.give(addresses, lifetime)
+            refused = self._lifetimes.give(coming, lifetime)
             if boottime_s() + lifetime <= until_s + _LATE_S:
-                return [Failure(coming[place][0], os.strerror(code)) for place, code in sorted(refused.items())]
+                return [Failure(operation(place), os.strerror(code)) for place, code in sorted(refused.items())]
             lifetime = lifetime_s(until_s, boottime_s())  # we stood still in between: too much was given
             if not lifetime:
-                for operation, address in coming:
-                    self._delete(operation, address)
+                for place, address in enumerate(coming.addresses):
+                    self._delete(operation(place), address)
         why = {place: os.strerror(code) for place, code in refused.items()}
-        return [Failure(operation, why.get(place, _GONE)) for place, (operation, _) in enumerate(coming)]
+        return [Failure(operation(place), why.get(place, _GONE)) for place in range(len(coming.addresses))]
 
     def _delete(self, operation: Operation, address: Address) -> Failure | None:
         """Remove the address, whatever its prefix is by now."""
