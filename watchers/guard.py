@@ -1,9 +1,10 @@
 """Keeps the addresses that this router holds its own: puts back what somebody removes, and answers who claims them.
 
 At once, but not more often than is good for the network: ten times in a row at most every 0.1 s, then once a second.
+Thousands of addresses may be removed by one command: whatever came together is answered, and told, together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from clusterd.plane import Address, AddressKey, Claimed, Removed
@@ -12,6 +13,7 @@ from watchers.problems import Problems
 SHORTEST_S, LONGER_S, IN_A_ROW = 0.1, 1.0, 10
 QUIET_S = 10.0  # after which it begins anew
 TOLD_S = 60.0  # how long a claim that was heard counts as a problem
+MOST_NAMED = 10  # addresses in one event
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Guard:
     `record` is called with the kind of what happened and a sentence, when it begins.
     """
 
-    holding: Callable[[], Sequence[Address]]
+    holding: Callable[[], Mapping[AddressKey, Address]]
     put_back: Callable[[tuple[Address, ...]], None]
     announce: Callable[[tuple[Address, ...]], None]
     record: Callable[[str, str], None]
@@ -50,43 +52,56 @@ class Guard:
     _removed: set[AddressKey] = field(default_factory=set)
     _heard_s: dict[Claimed, float] = field(default_factory=dict)
 
-    def noticed(self, notice: Removed | Claimed, now_s: float) -> None:
-        """Take in what happened to an address."""
-        if all(address.key != notice.key for address in self.holding()):
-            return
-        match notice:
-            case Removed(key):
-                if key not in self._removed:
-                    self.record("drift", f"{key} was removed by somebody else, it is put back")
-                self._removed.add(key)
-            case Claimed(key, mac):
-                if notice not in self._heard_s:
-                    self.record("claim", f"another host ({mac}) claims {key}, it is announced again")
-                self._heard_s[notice] = now_s
-                self._tell(now_s)
-        restraint = self._restraints.setdefault(notice.key, Restraint())
-        self._due_s.setdefault(notice.key, restraint.next_s(now_s))
+    def noticed(self, notices: Collection[Removed | Claimed], now_s: float) -> None:
+        """Take in what happened to addresses."""
+        held = self.holding()
+        gone: dict[AddressKey, None] = {}
+        for notice in notices:
+            if notice.key not in held:
+                continue
+            if isinstance(notice, Removed):
+                gone[notice.key] = None
+            else:
+                self._claimed(notice, now_s)
+            restraint = self._restraints.setdefault(notice.key, Restraint())
+            self._due_s.setdefault(notice.key, restraint.next_s(now_s))
+        self._tell_of([key for key in gone if key not in self._removed])
+        self._removed.update(gone)
         self.tick(now_s)
+
+    def _claimed(self, claim: Claimed, now_s: float) -> None:
+        if claim not in self._heard_s:
+            self.record("claim", f"another host ({claim.mac}) claims {claim.key}, it is announced again")
+        self._heard_s[claim] = now_s
+
+    def _tell_of(self, gone: Sequence[AddressKey]) -> None:
+        """Record which addresses were removed."""
+        if len(gone) == 1:
+            self.record("drift", f"{gone[0]} was removed by somebody else, it is put back")
+        elif gone:
+            more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
+            named = ", ".join(map(str, gone[:MOST_NAMED]))
+            self.record("drift", f"{named}{more} were removed by somebody else, they are put back")
 
     def tick(self, now_s: float) -> None:
         """Do what is due, and forget what is long ago."""
-        due = {key for key, due_s in self._due_s.items() if due_s <= now_s}
+        due = [key for key, due_s in self._due_s.items() if due_s <= now_s]
         if due:
             for key in due:
                 del self._due_s[key]
                 self._restraints[key].done(now_s)
-            held = [address for address in self.holding() if address.key in due]
-            if gone := tuple(address for address in held if address.key in self._removed):
+            held = self.holding()
+            if gone := tuple(held[key] for key in due if key in held and key in self._removed):
                 self.repairs += len(gone)
                 self.put_back(gone)
-            if there := tuple(address for address in held if address.key not in self._removed):
+            if there := tuple(held[key] for key in due if key in held and key not in self._removed):
                 self.announce(there)
-            self._removed -= due
+            self._removed.difference_update(due)
         if self._heard_s:
-            self._tell(now_s)
+            self._look_at_claims(now_s)
 
-    def _tell(self, now_s: float) -> None:
-        held = {address.key for address in self.holding()}
+    def _look_at_claims(self, now_s: float) -> None:
+        held = self.holding()
         self._heard_s = {
             claim: at_s for claim, at_s in self._heard_s.items() if now_s - at_s < TOLD_S and claim.key in held
         }

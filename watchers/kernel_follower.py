@@ -5,7 +5,8 @@ wait, they come and go between the slices of a running one.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -95,14 +96,14 @@ class KernelFollower:
     def __post_init__(self) -> None:
         self._guard = Guard(self._held, self._put_back, self._announce, self.record, self.problems)
 
-    def noticed(self, notice: Removed | Claimed) -> None:
-        """Take in what others did to an address."""
-        self._guard.noticed(notice, boottime_s())
+    def noticed(self, notices: Collection[Removed | Claimed]) -> None:
+        """Take in what others did to addresses."""
+        self._guard.noticed(notices, boottime_s())
 
     def listen(self, hosts: tuple[HostAddress, ...]) -> None:
         """Hear of claims to the held addresses, and what these hosts say."""
         self._hosts = hosts
-        self.tasks.spawn(self.writer.listen(tuple(address.key for address in self._held()), hosts))
+        self.tasks.spawn(self.writer.listen(tuple(self._held()), hosts))
 
     @property
     def repairs(self) -> int:
@@ -170,12 +171,12 @@ class KernelFollower:
         others = {key for key, owner in self._groups.items() if owner != group}
         return read_in >= self._holding(group).let_go_in and not present - others
 
-    def _held(self) -> tuple[Address, ...]:
-        return tuple(address for holding in self._holdings.values() for address in holding.addresses)
+    def _held(self) -> Mapping[AddressKey, Address]:
+        return ChainMap(*(holding.by_key for holding in self._holdings.values()))
 
     def _put_back(self, gone: tuple[Address, ...]) -> None:
         for holding in self._holdings.values():
-            if mine := tuple(address for address in gone if address in holding.addresses):
+            if mine := tuple(address for address in gone if address.key in holding.by_key):
                 self.tasks.spawn(holding.put_back(mine))
 
     def _announce(self, claimed: tuple[Address, ...]) -> None:

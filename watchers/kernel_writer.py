@@ -38,6 +38,7 @@ Counting = Callable[[Scope], Mapping[Key, Counters]]
 SLICE = 500  # operations between two chances for others
 FEW = 500  # keys whose plan takes no time that anybody notices
 AT_ONCE = 50  # services that are read back between them
+TOLD_AT_ONCE = 250  # addresses that are announced between them
 _T = TypeVar("_T")
 
 
@@ -104,13 +105,12 @@ class KernelWriter:
         """Open the data plane. Raises ApplyError where there is none."""
         self._plane = await self._run(self._make)
 
-    def hear(self, heard: Callable[[Notice], None]) -> None:
+    def hear(self, heard: Callable[[Sequence[Notice]], None]) -> None:
         """Call `heard` with everything that others do to addresses, from now until `close`."""
         plane, loop = self._opened, asyncio.get_running_loop()
 
         def readable() -> None:
-            for notice in plane.notices():
-                heard(notice)
+            heard(plane.notices())
 
         for source in plane.sources():
             loop.add_reader(source, readable)
@@ -226,8 +226,10 @@ class KernelWriter:
         return self._opened.without_carrier(interfaces)
 
     async def announce(self, addresses: Iterable[Address]) -> None:
-        """Tell the neighbours that the addresses are here."""
-        await self._run(lambda: self._opened.announce(addresses))
+        """Tell the neighbours that the addresses are here, some at a time: to send two frames of each takes a while."""
+        rest = iter(addresses)
+        while some := tuple(islice(rest, TOLD_AT_ONCE)):
+            await self._run(partial(self._opened.announce, some))
 
     @property
     def _opened(self) -> DataPlane:

@@ -12,7 +12,7 @@ its own part and nothing else; only the lease decides over the claim to be activ
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -344,15 +344,19 @@ class Router:
 
     # --- what is around -----------------------------------------------------------------------------------------------
 
-    def _noticed(self, notice: Notice) -> None:
-        match notice:
-            case Answered(host):
-                self._reachability.answered(host, boottime_s())
-            case LinkChanged():
-                self._reachability.look()
-                self._look_whether_ready()
-            case Removed() | Claimed():
-                self._kernel.noticed(notice)
+    def _noticed(self, notices: Sequence[Notice]) -> None:
+        of_addresses: list[Removed | Claimed] = []
+        for notice in notices:
+            match notice:
+                case Answered(host):
+                    self._reachability.answered(host, boottime_s())
+                case LinkChanged():
+                    self._reachability.look()
+                    self._look_whether_ready()
+                case Removed() | Claimed():
+                    of_addresses.append(notice)
+        if of_addresses:
+            self._kernel.noticed(of_addresses)
 
     def _missing(self) -> tuple[str, ...]:
         return self._reachability.missing(boottime_s()) + self._opinions.fault(boottime_s())

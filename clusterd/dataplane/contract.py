@@ -61,7 +61,10 @@ class DataPlane(Protocol):
         ...
 
     def notices(self) -> list[Notice]:
-        """Return what others did to addresses since the last call, without waiting; callable from any thread."""
+        """Return what others did to addresses since the last call, without waiting; callable from any thread.
+
+        Of very much, a part: the sources stay readable while there is more.
+        """
         ...
 
     def close(self) -> None:

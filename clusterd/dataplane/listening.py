@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from errno import ENOBUFS
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -39,6 +40,7 @@ _LOAD_WORD, _LOAD_HALF, _LOAD_BYTE, _EQUAL, _RETURN = 0x20, 0x28, 0x30, 0x15, 0x
 _MOST_ADDRESSES = 2000  # what fits into a filter of 4096 steps
 _ADVERTISEMENTS = ((_LOAD_HALF, ICMPV6_AT, FROM_THE_LINK), (_LOAD_BYTE, ADVERTISEMENT_AT, ADVERTISEMENT))
 _WHOLE, _MOST_BYTES = 0xFFFFFFFF, 65536
+MOST_AT_ONCE = 500  # messages; whoever listens has other things to do
 
 
 class Listener:
@@ -73,7 +75,7 @@ class Listener:
         _filter(self._wire6, _LOAD_WORD, TARGET_END_AT, targets, _ADVERTISEMENTS)
 
     def notices(self) -> list[Notice]:
-        """Return what came since the last call, without waiting."""
+        """Return what came since the last call, without waiting; not much more than `MOST_AT_ONCE` from a source."""
         arp = ((said_by_arp(data), where[0]) for data, where in _received(self._wire))
         discovery = ((said_by_advertisement(data, where[4]), where[0]) for data, where in _received(self._wire6))
         return [*self._changed(), *self._said(arp), *self._said(discovery)]
@@ -91,15 +93,16 @@ class Listener:
         return flags & (_UP | _RUNNING) == _UP | _RUNNING
 
     def _changed(self) -> Iterable[Notice]:
+        name = cache(_name)  # the kernel is asked once for each: an interface does not change its name under us
         for data, _ in _received(self._kernel):
             for kind, _, payload in messages(data):
                 if kind == _RTM_DELADDR:
                     *_, index = _ADDRESS.unpack_from(payload)
                     found = dict(attributes(payload, _ADDRESS.size))
                     address = ip_address(found.get(_IFA_LOCAL, found[_IFA_ADDRESS]))
-                    yield Removed(AddressKey(_name(index), address))
+                    yield Removed(AddressKey(name(index), address))
                 elif kind in (_RTM_NEWLINK, _RTM_DELLINK):
-                    yield LinkChanged(_name(_LINK.unpack_from(payload)[2]))
+                    yield LinkChanged(name(_LINK.unpack_from(payload)[2]))
 
     def _said(self, heard: Iterable[tuple[tuple[HostAddress, bytes] | None, str]]) -> Iterable[Notice]:
         for said, interface in heard:
@@ -114,7 +117,7 @@ class Listener:
 
 
 def _received(source: socket.socket) -> Iterable[tuple[bytes, tuple[Any, ...]]]:
-    while True:
+    for _ in range(MOST_AT_ONCE):
         try:
             yield source.recvfrom(_MOST_BYTES)
         except BlockingIOError:
