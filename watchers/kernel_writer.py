@@ -24,10 +24,12 @@ from clusterd.plane import (
     HostAddress,
     Item,
     Key,
+    MarkKey,
     Notice,
     Operation,
     Plane,
     Scope,
+    ServiceKey,
     Sysctl,
     applied,
 )
@@ -95,6 +97,7 @@ class KernelWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
         self._make = make
         self._plane: DataPlane | None = None
+        self._reading = asyncio.Lock()  # one after the other: the steps of a reading build on each other
         self._known: tuple[Scope, Plane] | None = None
         self._settled: tuple[Plane | None, Plane] = (None, {})  # what was wanted and found when nothing was to be done
         self._present: tuple[Plane, frozenset[AddressKey]] = ({}, frozenset())  # the addresses of a plane
@@ -125,9 +128,13 @@ class KernelWriter:
 
     async def read(self, scope: Scope) -> Plane:
         """Read the kernel. Raises ApplyError."""
-        actual = await self._run(lambda: self._opened.read(scope))
-        self._known = (scope, actual)
-        return actual
+        async with self._reading:
+            steps = self._opened.reading(scope)
+            actual: Plane | None = None
+            while actual is None:
+                actual = await self._run(lambda: next(steps))
+            self._known = (scope, actual)
+            return actual
 
     async def count(self, scope: Scope) -> Mapping[Key, Counters]:
         """Return what IPVS counted of what is ours, and keep it; nothing, where that cannot be read."""
@@ -184,9 +191,12 @@ class KernelWriter:
 
     async def _review(self, operations: Sequence[Operation]) -> dict[Key, Item]:
         """Read what these operations were about: services with all that is behind them."""
-        there: dict[Key, Item] = {}
-        touched = iter({_read_with(operation.item.key) for operation in operations})
-        while some := tuple(islice(touched, AT_ONCE)):
+        touched = {_read_with(operation.item.key) for operation in operations}
+        services = {key for key in touched if isinstance(key, ServiceKey | MarkKey)}
+        others = touched - services  # the kernel lists all of a kind whoever asks for one: they are asked for once
+        there = dict(await self._run(partial(self._opened.review, others))) if others else {}
+        rest = iter(services)
+        while some := tuple(islice(rest, AT_ONCE)):
             there |= await self._run(partial(self._opened.review, some))
         return there
 

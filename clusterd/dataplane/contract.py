@@ -4,7 +4,7 @@ A data plane never looks at what is not in the scope, and never changes it. Call
 one writer. Times are seconds on CLOCK_BOOTTIME.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from clusterd.plane import Address, AddressKey, Failure, HostAddress, Item, Key, Notice, Operation, Scope
@@ -16,6 +16,14 @@ class DataPlane(Protocol):
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours: services on the VIPs of the scope, its addresses and sysctls, our nft table,
         and the sync daemons where the scope says that they are ours."""
+        ...
+
+    def reading(self, scope: Scope) -> Iterator[dict[Key, Item] | None]:
+        """Do the same step by step: the last step gives what exists, None comes from those before it.
+
+        Other calls may come between the steps: thousands of services take longer than an address may wait to be
+        renewed. Addresses are read in the last one.
+        """
         ...
 
     def review(self, keys: Collection[Key]) -> dict[Key, Item]:

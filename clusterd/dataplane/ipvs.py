@@ -24,7 +24,7 @@ _TABLE = Path("/proc/thread-self/net/ip_vs")
 # For what the kernel's text does not say everything is read over netlink in turn: so that nothing waits longer, and for
 # half a percent of the time at least, which is enough for a small table each time.
 _WITHIN_S, _SHARE = 30.0, 0.005
-_FEW = 20  # services that are asked for one by one
+_FEW, _AT_A_STEP = 20, 50  # services: that are asked for one by one, that are read in one go
 # ip_vs_ctl.c: what is there already, a service that is not there, a destination that is not there
 _HARMLESS = {Verb.ADD: {EEXIST}, Verb.SET: set[int](), Verb.DELETE: {ESRCH, ENOENT}}
 
@@ -56,9 +56,18 @@ class Ipvs:
         """Close the socket; the table stays."""
         self._netlink.close()
 
-    @collecting_seldom()
     def read(self, scope: Scope) -> dict[Key, Item]:
-        """Return the services that are ours with their destinations.
+        """Return the services that are ours with their destinations."""
+        for _ in self.reading(scope):
+            pass
+        return self.found()
+
+    def found(self) -> dict[Key, Item]:
+        """Return what was read last."""
+        return _together(self._known.values())
+
+    def reading(self, scope: Scope) -> Iterator[None]:
+        """Read the services that are ours with their destinations, a few at a step.
 
         The kernel's own text is read in a third of the time. So only services of which that has changed are asked for
         at once, and all others in turn.
@@ -66,35 +75,44 @@ class Ipvs:
         began_s = boottime_s()
         text = _TABLE.read_bytes()
         if (hash(text), scope) != (self._text, self._scope):
-            self._compare({key: hash(block) for key, block in blocks(text).items() if scope.owns(key)})
+            yield from self._comparing({key: hash(block) for key, block in blocks(text).items() if scope.owns(key)})
             self._text, self._scope = hash(text), scope
         passed_s, self._looked_s = began_s - self._looked_s, began_s
         turn = iter(tuple(self._known))
-        self._ask(tuple(islice(turn, math.ceil(len(self._known) * passed_s / _WITHIN_S))))
+        yield from self._asking(tuple(islice(turn, math.ceil(len(self._known) * passed_s / _WITHIN_S))))
         while boottime_s() < began_s + _SHARE * passed_s and (some := tuple(islice(turn, _FEW))):
-            self._ask(some)
-        return _together(self._known.values())
+            yield from self._asking(some)
 
-    def _compare(self, text: Mapping[AnyServiceKey, int]) -> None:
+    def _comparing(self, text: Mapping[AnyServiceKey, int]) -> Iterator[None]:
         """Ask for the services whose text has another hash than before, and forget those that it does not have."""
         for key in [key for key in self._known if key not in text]:
             del self._known[key]
         changed = [key for key, said in text.items() if key not in self._known or self._known[key].text != said]
-        self._ask(changed)
+        yield from self._asking(changed)
         for key in changed:
             self._known[key].text = text[key]
 
     def review(self, keys: Collection[AnyServiceKey]) -> dict[Key, Item]:
         """Return those of the services that exist, with their destinations."""
-        self._ask(keys)
+        for _ in self._asking(keys):
+            pass
         return _together(self._known[key] for key in keys)
 
-    def _ask(self, keys: Collection[AnyServiceKey]) -> None:
-        """Read these services, with all that is behind them. What is as it was before is the same object.
+    def _asking(self, keys: Collection[AnyServiceKey]) -> Iterator[None]:
+        """Read these services, with all that is behind them, a few at a step.
 
-        The kernel's bytes are compared before they are decoded: that takes twenty times as long.
+        What is as it was before is the same object. The kernel's bytes are compared before they are decoded: that
+        takes twenty times as long.
         """
         services = self._listed(keys) if len(keys) > _FEW else self._asked_one_by_one(keys)
+        rest = iter(keys)
+        while some := tuple(islice(rest, _AT_A_STEP)):
+            with collecting_seldom():
+                self._take_in(some, services)
+            yield
+
+    def _take_in(self, keys: Iterable[AnyServiceKey], services: Mapping[AnyServiceKey, Service]) -> None:
+        """Keep what is behind these services, of which those exist that are in `services`."""
         for key in keys:
             service, known = services.get(key), self._known.get(key, _Read())
             behind = self._behind(key) if service else []

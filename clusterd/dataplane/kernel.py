@@ -1,6 +1,6 @@
 """The real kernel of this router, or of the network namespace in which it runs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from clusterd.dataplane import sysctl
@@ -47,7 +47,13 @@ class Kernel:
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         """Return what exists of ours."""
-        return self._around(scope) | self._ipvs.read(scope)
+        return next(found for found in self.reading(scope) if found is not None)
+
+    def reading(self, scope: Scope) -> Iterator[dict[Key, Item] | None]:
+        """Read what exists of ours, step by step. The addresses come last: they may come and go between the steps."""
+        for _ in self._ipvs.reading(scope):
+            yield None
+        yield self._around(scope) | self._ipvs.found()
 
     def review(self, keys: Collection[Key]) -> dict[Key, Item]:
         """Return what exists of these."""

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import ENOENT
 
 from clusterd.dataplane.lifetime import lifetime_s
@@ -61,6 +61,11 @@ class MemoryPlane:
         """Return what exists of ours."""
         self._sweep()
         return {key: item for key, item in self.items.items() if _ours(item, scope)}
+
+    def reading(self, scope: Scope) -> Iterator[dict[Key, Item] | None]:
+        """Read in two steps, so that something can come in between."""
+        yield None
+        yield self.read(scope)
 
     def review(self, keys: Collection[Key]) -> dict[Key, Item]:
         """Return what exists of these."""

@@ -5,7 +5,7 @@ In the namespace there is an interface ``wan``; its other end is ``peer`` in a s
 
 import socket
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Protocol
@@ -118,6 +118,13 @@ class InNamespace:
 
     def read(self, scope: Scope) -> dict[Key, Item]:
         return self._thread.submit(self._kernel.read, scope).result()
+
+    def reading(self, scope: Scope) -> Iterator[dict[Key, Item] | None]:
+        steps = self._thread.submit(self._kernel.reading, scope).result()
+        found = None
+        while found is None:
+            found = self._thread.submit(lambda: next(steps)).result()
+            yield found
 
     def review(self, keys: Collection[Key]) -> dict[Key, Item]:
         return self._thread.submit(self._kernel.review, keys).result()

@@ -142,6 +142,18 @@ def test_a_whole_plan_makes_the_plane_what_is_desired_and_back(rig: Rig) -> None
         assert plan(rig.plane.read(SCOPE), target) == ()
 
 
+def test_what_comes_between_the_steps_of_a_reading_is_in_it(rig: Rig) -> None:
+    more = (replace(SERVICE, key=replace(WEB, port=8000 + n)) for n in range(60))
+    assert do(rig, Verb.ADD, SERVICE, real(1), *more) == ()
+    steps = rig.plane.reading(SCOPE)
+    assert next(steps) is None
+    assert do(rig, Verb.ADD, VIP) == ()
+    found = list(steps)[-1]
+    assert found is not None
+    assert VIP.key in found
+    assert found == rig.plane.read(SCOPE)
+
+
 def test_three_thousand_destinations_go_in_one_batch(rig: Rig) -> None:
     many = [real(n) for n in range(1, 3001)]
     orphan = real(1, service=FOREIGN)
