@@ -6,7 +6,7 @@ wait, they come and go between the slices of a running one.
 
 import logging
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -65,7 +65,7 @@ class KernelFollower:
     """
 
     writer: KernelWriter
-    wanted: Callable[[], Wanted | None]
+    wanted: Callable[[], Awaitable[Wanted | None]]
     until_s: Callable[[str], float]
     settled: Callable[[], None]
     taken: Callable[[Taken], None]
@@ -193,18 +193,30 @@ class KernelFollower:
         return self._holdings[group]
 
     def _begin(self) -> None:
-        if not (self._changed or self._look) or self._converging:
-            return
-        wanted = self._wish if self._wish and not self._changed else self.wanted()
-        if wanted:
-            self._wish = wanted
-            self._changed, self._converging = False, True
-            self._scope |= wanted.scope
-            self.tasks.spawn(self._converge(wanted))
+        if (self._changed or self._look) and not self._converging:
+            self._converging = True
+            self.tasks.spawn(self._go_on())
 
-    async def _converge(self, wanted: Wanted) -> None:
-        look, self._look, begun = self._look, False, self._round
-        self._groups = wanted.groups
+    async def _go_on(self) -> None:
+        """Find out what is wanted, and make the kernel follow; where that is not known yet, later."""
+        changed, look, begun = self._changed, self._look, self._round
+        self._changed = self._look = False
+        try:
+            wanted = self._wish if self._wish and not changed else await self.wanted()
+            if wanted:
+                await self._converge(wanted, look, begun)
+            else:
+                self._changed, self._look = True, look
+        finally:
+            self._converging = False
+        if wanted:
+            self._begin()
+            self.settled()
+
+    async def _converge(self, wanted: Wanted, look: bool, begun: int) -> None:
+        """Make the kernel that; `look` says to read it first, and `begun` in which round this began."""
+        self._wish, self._groups = wanted, wanted.groups
+        self._scope |= wanted.scope
         result: Convergence | None = None
         try:
             deadlines = Deadlines(self.until_s, wanted.groups)
@@ -212,8 +224,6 @@ class KernelFollower:
             self.problems.about("kernel", *kernel_problems(result.failures, result.left))
         except ApplyError as error:
             self.problems.about("kernel", str(error))
-        finally:
-            self._converging = False
         if result:
             if wanted.number != self.planned[0]:
                 self.planned = (wanted.number, result.planned_s)
@@ -229,8 +239,6 @@ class KernelFollower:
             self.applied_number = wanted.number
         if self.converged:
             self._scope, self._reached = wanted.scope, wanted.plane
-        self._begin()
-        self.settled()
 
     def _tell(self, done: Sequence[Operation], drifted: bool) -> None:
         for operation in done[:MOST_LOGGED]:

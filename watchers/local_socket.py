@@ -7,7 +7,7 @@ another thread and on a netlink socket of its own, one answer after the other, s
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,9 @@ def planned(router: str, wanted: Wanted, read: Callable[[Scope], Plane]) -> byte
 class LocalSocket(Generic[_Seen]):
     """The socket at `path`. `sight` tells what is known now, None while nothing is, and `answer` makes a line of it."""
 
-    def __init__(self, path: Path, sight: Callable[[], _Seen | None], answer: Callable[[_Seen], bytes]) -> None:
+    def __init__(
+        self, path: Path, sight: Callable[[], Awaitable[_Seen | None]], answer: Callable[[_Seen], bytes]
+    ) -> None:
         self._path, self._sight, self._answer = path, sight, answer
         self._one = asyncio.Lock()
         self._waiting = 0
@@ -129,7 +131,7 @@ class LocalSocket(Generic[_Seen]):
     async def _serve(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._waiting += 1
         try:
-            sight = self._sight()
+            sight = await self._sight()
             if sight is not None and self._waiting <= _MOST_WAITING:
                 async with self._one:
                     writer.write(await asyncio.to_thread(self._answer, sight))

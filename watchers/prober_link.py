@@ -179,6 +179,7 @@ class ProberLink:
                 self.learn(message)
             elif message is not None:
                 self.tallies.add(message)
+            await asyncio.sleep(0)  # hundreds may be there already: others have their turn between them
 
     def learn(self, report: Report) -> None:
         """Keep a verdict, and deliver it; one on a target that left, or left and came again, is old."""

@@ -28,7 +28,7 @@ from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.metrics import Figures
-from clusterd.model import DEFAULT_GROUP, Cluster, others
+from clusterd.model import DEFAULT_GROUP, Cluster, changed_keys, others
 from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed, Scope
 from clusterd.readiness import Found, readiness
 from clusterd.reports import DRY_RUN, encoded
@@ -108,6 +108,7 @@ class Router:
         self._followed: LastGood | None = None
         self._around = Around()  # what follows from what is followed
         self._wish: Wish | None = None
+        self._wishing = asyncio.Lock()  # one is made of the one before
         self._told: Status | None = None
         self._configuration = ConfigurationFollower(store, keys, self._problems, places.last_good, places.lvs_cf)
         self._kernel = KernelFollower(
@@ -440,9 +441,10 @@ class Router:
         self._prober.start()
         while self._weighing.look_on(IN_ONE_GO):
             await turns.give_way()
-        role, pools, last = self._role, dict(self._weighing.pools), self._wish
-        self._wish = await computed(much, lambda: wished(cluster, here, pools, role, last))
-        self._followed = good
+        async with self._wishing:
+            role, pools, last = self._role, dict(self._weighing.pools), self._wish
+            self._wish = await computed(much, lambda: wished(cluster, here, pools, role, last))
+            self._followed = good
         if here is not self._around:
             self._around = here
             for group in self._elections.active & set(groups(cluster)):
@@ -475,12 +477,21 @@ class Router:
 
     # --- what follows from all that -------------------------------------------------------------------------------
 
-    def wanted(self) -> Wanted | None:
+    async def wanted(self) -> Wanted | None:
         """Return what should exist now, None while nothing is followed."""
-        if not self._followed:
-            return None
-        self._wish = now = wished(self._followed.cluster, self._around, self._weighing.pools, self._role, self._wish)
-        return Wanted(self._followed.number, now.plane, now.around.scope, now.around.groups, now.news)
+        async with self._wishing:
+            good, here, pools, role, last = (
+                self._followed,
+                self._around,
+                dict(self._weighing.pools),
+                self._role,
+                self._wish,
+            )
+            if not good:
+                return None
+            much = last is None or len(changed_keys(last.pools, pools)) > IN_ONE_GO
+            self._wish = now = await computed(much, lambda: wished(good.cluster, here, pools, role, last))
+            return Wanted(good.number, now.plane, now.around.scope, now.around.groups, now.news)
 
     @property
     def _role(self) -> Role:
@@ -509,7 +520,7 @@ class Router:
         """Return how this router is, in one line."""
         return self._status().line() if self._followed else "waits for a configuration"
 
-    def sight(self) -> Sight | None:
+    async def sight(self) -> Sight | None:
         """Return what this router knows, for whoever asks on this host; None while it follows nothing."""
         if not self._followed:
             return None

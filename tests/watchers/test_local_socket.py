@@ -140,9 +140,11 @@ def test_who_holds_for_ever_or_not_at_all_has_no_margin(until_s: float) -> None:
 def listening(path: Path, seen: Sight | Wanted | Callable[[], Sight] | None) -> Iterator[None]:
     """Have a router's socket there, in a thread of its own, which tells `seen`, or what that returns."""
     loop = asyncio.new_event_loop()
-    task = loop.create_task(
-        LocalSocket[Sight | Wanted](path, lambda: seen() if callable(seen) else seen, answered).run()
-    )
+
+    async def told() -> Sight | Wanted | None:
+        return seen() if callable(seen) else seen
+
+    task = loop.create_task(LocalSocket[Sight | Wanted](path, told, answered).run())
 
     def serve() -> None:
         try:
@@ -195,7 +197,10 @@ async def test_whoever_leaves_before_the_answer_harms_nobody(tmp_path: Path) -> 
 
 
 async def test_a_place_that_cannot_be_used_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    task = asyncio.create_task(LocalSocket[Sight](tmp_path / "no" / "main.sock", lambda: None, answered).run())
+    async def nothing() -> None:
+        return None
+
+    task = asyncio.create_task(LocalSocket[Sight](tmp_path / "no" / "main.sock", nothing, answered).run())
     await asyncio.sleep(0.05)
     assert not task.done()
     assert "will not work without etcd" in caplog.text
@@ -206,7 +211,7 @@ async def test_a_place_that_cannot_be_used_ends_nothing(tmp_path: Path, caplog: 
 async def test_a_router_that_follows_nothing_yet_tells_nothing(tmp_path: Path) -> None:
     places = Places(tmp_path / "good.json", tmp_path / "lease", tmp_path / "lvs.cf")
     writer = KernelWriter(lambda: MemoryPlane(boottime_s))
-    assert Router("r1", MemoryStore(), Keys("main"), writer, places).sight() is None
+    assert await Router("r1", MemoryStore(), Keys("main"), writer, places).sight() is None
 
 
 # --- the commands, while etcd is down -------------------------------------------------------------------------------

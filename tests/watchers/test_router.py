@@ -593,7 +593,7 @@ async def test_a_router_tells_when_it_saw_and_applied_a_commit(rig: Rig) -> None
             await asyncio.sleep(0.02)
     assert said["seen"] <= said["applied"]
     assert rig.router
-    sight = rig.router.sight()
+    sight = await rig.router.sight()
     assert sight
     view = Local.model_validate_json(answer(sight, lambda _: {})).overview
     assert (view.routers[0].role, view.virtuals[0].servers[0].effective_weight) == ("active", 2)
