@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from clusterd.clock import boottime_s
 from clusterd.errors import ApplyError
-from clusterd.plane import Address, AddressKey, Item, Operation, Verb
+from clusterd.plane import Address, Item, Operation, Verb
 from watchers.kernel_writer import KernelWriter
 from watchers.logs import tagged
 from watchers.problems import Problems
@@ -40,7 +40,6 @@ class Holding:
     problems: Problems
     tasks: Tasks
     addresses: tuple[Address, ...] = ()
-    by_key: dict[AddressKey, Address] = field(default_factory=dict)  # the same ones
     let_go_in: int = 0  # the round in which they were let go last
     _renewing: bool = False
     _renewal: Renewal = field(default_factory=Renewal)
@@ -48,13 +47,12 @@ class Holding:
     def take_over(self, floating: tuple[Address, ...], first: tuple[Item, ...]) -> None:
         """Add these addresses, what must be there first before them, and announce them, unless that was done."""
         if floating != self.addresses:
-            self._hold(floating)
+            self.addresses = floating
             self.tasks.spawn(self._take_over(floating, (*first, *floating)))
 
     def let_go(self, floating: tuple[Address, ...], round_: int) -> None:
         """Remove these addresses; from this round on a reading of the kernel says whether they are gone."""
-        self._hold(())
-        self.let_go_in, self._renewal = round_, Renewal()
+        self.addresses, self.let_go_in, self._renewal = (), round_, Renewal()
         self.tasks.spawn(self._write(Verb.DELETE, floating))
 
     def tick(self, now_s: float) -> None:
@@ -62,9 +60,6 @@ class Holding:
         if self.addresses and not self._renewing and self._renewal.due(self.until_s(), now_s):
             self._renewing = True
             self.tasks.spawn(self.renew())
-
-    def _hold(self, addresses: tuple[Address, ...]) -> None:
-        self.addresses, self.by_key = addresses, {address.key: address for address in addresses}
 
     async def _take_over(self, floating: tuple[Address, ...], items: tuple[Item, ...]) -> None:
         began_s = boottime_s()

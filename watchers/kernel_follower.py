@@ -5,7 +5,6 @@ wait, they come and go between the slices of a running one.
 """
 
 import logging
-from collections import ChainMap
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -172,11 +171,12 @@ class KernelFollower:
         return read_in >= self._holding(group).let_go_in and not present - others
 
     def _held(self) -> Mapping[AddressKey, Address]:
-        return ChainMap(*(holding.by_key for holding in self._holdings.values()))
+        return {address.key: address for holding in self._holdings.values() for address in holding.addresses}
 
     def _put_back(self, gone: tuple[Address, ...]) -> None:
+        there = {address.key for address in gone}
         for holding in self._holdings.values():
-            if mine := tuple(address for address in gone if address.key in holding.by_key):
+            if mine := tuple(address for address in holding.addresses if address.key in there):
                 self.tasks.spawn(holding.put_back(mine))
 
     def _announce(self, claimed: tuple[Address, ...]) -> None:
