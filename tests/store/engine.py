@@ -49,6 +49,7 @@ class ContainerMember(Member):
         self.name = name
         self.address = f"127.0.0.1:{port}"
         self.endpoint = f"http://{self.address}"
+        self.advertised = f"http://{name}:2379"  # to the other containers: this host does not know that name
         self._project = project
         self._container = f"{project}-{name}-1"
 

@@ -44,6 +44,7 @@ class Member:
         self.name = name
         self.address = f"127.0.0.1:{client_port}"
         self.endpoint = f"{scheme}://{self.address}"
+        self.advertised = self.endpoint  # to clients, by itself
         self.peer = f"http://127.0.0.1:{peer_port}"
         self.initial_cluster = f"{name}={self.peer}"
         self._folder = folder / name

@@ -1,9 +1,11 @@
 """Etcd's members, each looked at by itself."""
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
+from clusterd.doctor.facts import MemberFacts
 from clusterd.store import members as looked
 from clusterd.store.endpoints import Credentials
 from tests.store.etcd_server import Member
@@ -13,37 +15,49 @@ pytestmark = pytest.mark.etcd
 ANYBODY = Credentials()
 
 
-async def test_a_member_that_is_well_tells_its_name_its_release_and_that_it_leads(server: Member) -> None:
-    (seen,) = await looked.members([server.endpoint], ANYBODY, 3.0)
-    assert (seen.endpoint, seen.name, seen.problem, seen.unhealthy) == (server.endpoint, server.name, "", "")
-    assert seen.version.startswith("3.")
-    assert (seen.leader, seen.listed, seen.alarms) == (True, 1, ())
+def named(seen: Sequence[MemberFacts]) -> dict[str, MemberFacts]:
+    """Return what is told of each member; of none anything is told twice."""
+    by_name = {one.name: one for one in seen if one.name}
+    assert len(by_name) == sum(bool(one.name) for one in seen)
+    return by_name
 
 
-async def test_membersthat_only_the_others_know_are_found(members: tuple[Member, ...]) -> None:
-    seen = await looked.members([members[0].endpoint], ANYBODY, 3.0)
-    assert {one.endpoint for one in seen} == {member.endpoint for member in members}
-    assert [one.problem for one in seen] == [""] * 3
+async def test_a_member_that_is_well_tells_its_name_its_release_and_whether_it_leads(
+    members: tuple[Member, ...],
+) -> None:
+    seen = await looked.members([member.endpoint for member in members], ANYBODY, 3.0)
+    told = [(one.endpoint, one.name, one.problem, one.unhealthy, one.listed, one.alarms) for one in seen]
+    assert told == [(member.endpoint, member.name, "", "", 3, ()) for member in members]
+    assert {one.version[:2] for one in seen} == {"3."}
     assert sum(one.leader for one in seen) == 1
-    assert {one.listed for one in seen} == {3}
+
+
+async def test_members_that_only_the_others_know_are_found(members: tuple[Member, ...]) -> None:
+    first, *others = members
+    seen = await looked.members([first.endpoint], ANYBODY, 3.0)
+    assert {one.endpoint for one in seen} == {first.endpoint, *(member.advertised for member in others)}
+    told = named(seen)
+    assert told.keys() == {member.name for member in members}
+    for member in members:
+        reachable = member is first or member.advertised == member.endpoint
+        assert (told[member.name].problem == "") is reachable
 
 
 async def test_a_dead_member_is_told_by_its_name_and_the_others_are_well(members: tuple[Member, ...]) -> None:
-    members[1].kill()
-    seen = await looked.members([member.endpoint for member in members[:2]], ANYBODY, 3.0)
-    dead = next(one for one in seen if one.endpoint == members[1].endpoint)
-    assert dead.name == members[1].name
-    assert "answered" in dead.problem
-    assert len(seen) == 3
-    assert [one.problem for one in seen if one is not dead] == ["", ""]
+    first, dead, _ = members
+    dead.kill()
+    told = named(await looked.members([first.endpoint, dead.endpoint], ANYBODY, 3.0))
+    assert told.keys() == {member.name for member in members}
+    assert "answered" in told[dead.name].problem
+    assert told[first.name].problem == ""
 
 
 async def test_a_frozen_member_costs_its_own_time_only(members: tuple[Member, ...]) -> None:
     members[2].pause()
     began_s = time.monotonic()
-    seen = await looked.members([member.endpoint for member in members], ANYBODY, 1.0)
+    told = named(await looked.members([member.endpoint for member in members], ANYBODY, 1.0))
     assert time.monotonic() - began_s < 5
-    assert [bool(one.problem) for one in seen] == [False, False, True]
+    assert [bool(told[member.name].problem) for member in members] == [False, False, True]
 
 
 async def test_without_a_quorum_a_member_is_not_healthy(members: tuple[Member, ...]) -> None:
