@@ -95,7 +95,7 @@ def roles(view: Any) -> dict[str, str]:
 
 def test_the_routers_are_not_run_dry_and_their_kernels_are_as_committed(cluster: WholeCluster) -> None:
     full = table(rs1=2, rs2=1, rs3=1)
-    wait_for("both kernels are as committed", lambda: [kernel("r1"), kernel("r2")] == [full, full], STARTING_S)
+    wait_for("both kernels are right", lambda: [kernel("r1"), kernel("r2")] == [full, full], STARTING_S, step_s=1)
     view = cluster.status(settled)
     assert sorted(roles(view).values()) == ["active", "backup"]
     assert {router: roles(view)[router] == "active" for router in ROUTERS} == {
