@@ -480,15 +480,10 @@ class Router:
     async def wanted(self) -> Wanted | None:
         """Return what should exist now, None while nothing is followed."""
         async with self._wishing:
-            good, here, pools, role, last = (
-                self._followed,
-                self._around,
-                dict(self._weighing.pools),
-                self._role,
-                self._wish,
-            )
+            good, last = self._followed, self._wish
             if not good:
                 return None
+            here, pools, role = self._around, dict(self._weighing.pools), self._role
             much = last is None or len(changed_keys(last.pools, pools)) > IN_ONE_GO
             self._wish = now = await computed(much, lambda: wished(good.cluster, here, pools, role, last))
             return Wanted(good.number, now.plane, now.around.scope, now.around.groups, now.news)
