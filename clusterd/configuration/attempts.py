@@ -52,7 +52,7 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
     What it writes back is no change of what is committed, so only the message can tell of it.
     """
     before = dict(base.objects)  # each is looked at a few times
-    wanted = _wanted(before, cluster)
+    wanted = _wanted(before, document.objects_after(cluster, base.cluster, before))
     changed = _changed(before, wanted)
     if not changed and not base.strays:
         return None
@@ -130,11 +130,9 @@ def _message(message: str, changed: Mapping[str, ObjectChange], strays: Sequence
     return f"{told} ({written_back(strays)})" if told else written_back(strays)
 
 
-def _wanted(before: Mapping[str, Any], cluster: Cluster) -> dict[str, Any]:
-    """Return the cluster's objects; an equal one stays as it was written, so that its hash does (1 is not 1.0)."""
-    return {
-        name: before[name] if before.get(name) == value else value for name, value in document.objects(cluster).items()
-    }
+def _wanted(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects; an equal one stays as it was written, so that its hash does (1 is not 1.0)."""
+    return {name: before[name] if before.get(name) == value else value for name, value in after.items()}
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, ObjectChange]:

@@ -11,7 +11,7 @@ from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
 from clusterd.document.yaml_writer import dump_data, dump_value
 from clusterd.errors import ConfigError, Problem
-from clusterd.model import Cluster
+from clusterd.model import Cluster, changed_keys
 from clusterd.rules import breakable, broken_rules
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "from_data",
     "from_objects",
     "objects",
+    "objects_after",
     "parse",
     "parse_yaml",
     "suggestion",
@@ -186,6 +187,24 @@ def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
     return flat
 
 
+def objects_after(cluster: Cluster, before: Cluster, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects of a cluster, where `known` are those of the one `before`, by name.
+
+    They are taken over for what is the very same object of the model in both: that saves the work of all the rest.
+    """
+    others = Cluster.model_construct(
+        settings=cluster.settings,
+        routers=_others(before.routers, cluster.routers),
+        virtuals=_others(before.virtuals, cluster.virtuals),
+    )
+    fresh = objects(others)
+    if cluster.settings is before.settings:
+        fresh["cluster"] = known["cluster"]
+    names = ["cluster", *(f"routers/{label}" for label in cluster.routers)]
+    names += [f"virtuals/{label}" for label in cluster.virtuals]
+    return {name: fresh[name] if name in fresh else known[name] for name in names}
+
+
 def from_objects(flat: Mapping[str, Any]) -> Cluster:
     """Return the cluster that these objects make. Raises ConfigError, with the object's name as the path.
 
@@ -217,6 +236,11 @@ def changed(cluster: Cluster, there: Mapping[str, Any], gone: Collection[str]) -
         virtuals=_with(cluster.virtuals, fresh.virtuals, [name.removeprefix("virtuals/") for name in gone]),
     )
     return None if any(broken_rules(breakable(after, cluster))) else after
+
+
+def _others(before: Mapping[str, _T], after: Mapping[str, _T]) -> dict[str, _T]:
+    """Return what is there after and not the very same as before."""
+    return {label: after[label] for label in after.keys() & changed_keys(before, after)}
 
 
 def _with(known: Mapping[str, _T], fresh: Mapping[str, _T], gone: Iterable[str]) -> Mapping[str, _T]:

@@ -1,5 +1,6 @@
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from random import Random
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,6 +12,8 @@ from clusterd.errors import ConfigError
 from clusterd.model import Cluster
 from tests.clusterd.test_document import CONTRACT, WEB
 from tests.strategies import PLAIN, clusters
+
+_T = TypeVar("_T")
 
 # Writing
 
@@ -125,3 +128,25 @@ def test_an_address_of_ipv6_is_quoted_where_a_colon_has_a_meaning() -> None:
         "      a: {address: '2001:db8::'}\n      b: {address: '::1'}\n"
     )
     assert document.parse_yaml(text)[0] == {"virtuals": {"web": virtual}}
+
+
+@given(before=clusters(), other=clusters(), pick=st.randoms())
+@settings(max_examples=100, deadline=None)
+def test_of_a_cluster_made_of_another_only_what_is_other_is_written_anew(
+    before: Cluster, other: Cluster, pick: Random
+) -> None:
+    def mixed(old: Mapping[str, _T], new: Mapping[str, _T]) -> dict[str, _T]:
+        either = {**old, **new}
+        return {name: pick.choice([each[name] for each in (old, new) if name in each]) for name in either}
+
+    whole = pick.choice([before.settings, other.settings])
+    routers, virtuals = mixed(before.routers, other.routers), mixed(before.virtuals, other.virtuals)
+    after = Cluster.model_construct(settings=whole, routers=routers, virtuals=virtuals)
+    known = document.objects(before)
+    found = document.objects_after(after, before, known)
+    assert found == document.objects(after)
+    assert list(found) == list(document.objects(after))
+    same = {f"virtuals/{name}" for name, each in virtuals.items() if before.virtuals.get(name) is each}
+    same |= {f"routers/{name}" for name, each in routers.items() if before.routers.get(name) is each}
+    same |= {"cluster"} if whole is before.settings else set()
+    assert same == {name for name, value in found.items() if value is known.get(name)}
