@@ -11,6 +11,7 @@ from clusterd.configuration import Committed
 from clusterd.configuration.objects import Objects
 from clusterd.errors import ClusterdError, ConfigError
 from clusterd.keys import Keys
+from clusterd.model import Cluster
 from clusterd.reports import Followed
 from clusterd.store.contract import Store
 from clusterd.weights import Drains, drained
@@ -72,15 +73,19 @@ class ConfigurationFollower:
             return None
         about = tagged("commit", commit=seen.number, author=str(seen.head.author))
         log.info("commit %d by %s: %s", seen.number, seen.head.author, seen.head.message or "no message", extra=about)
-        drains = drained(self._drains(seen.number), seen.cluster, time.time())
+        drains = drained(*self._drained(seen.number), seen.cluster, time.time())
         self.good = LastGood(seen.number, seen.head.hash, seen.cluster, secret, drains)
         self._objects = Objects.of(seen.objects)
         self.follows = _told(self.good)
         return self.good
 
-    def _drains(self, number: int) -> Drains:
-        """Return since when servers were drained. Between commits that were not seen it may have begun anew."""
-        return self.good.drains if self.good and number <= self.good.number + 1 else {}
+    def _drained(self, number: int) -> tuple[Drains, Cluster]:
+        """Return since when servers were drained, and of which cluster; nothing where commits were not seen.
+
+        Between those it may have begun anew.
+        """
+        good = self.good
+        return (good.drains, good.cluster) if good and number <= good.number + 1 else ({}, Cluster())
 
     async def _secret(self, anew: bool) -> bytes:
         """Return the key by which routers know each other; it is read once, and `anew` from a restored etcd."""
