@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clusterd.sharing import patched
+
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
 Number = Annotated[int, Field(ge=1, strict=True)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -173,14 +175,19 @@ def joined_hash(hashes: Mapping[str, str]) -> str:
 
 def changed_hashes(hashes: Mapping[str, str], changes: Mapping[str, ObjectChange]) -> dict[str, str]:
     """Return the hashes after a commit with these changes."""
-    after = {name: _sha256(change.after) for name, change in changes.items() if change.after is not None}
-    return {name: told for name, told in hashes.items() if name not in changes} | after
+    after = {name: _sha256(value) for name, value in there(changes).items()}
+    return patched(hashes, after, changes.keys() - after.keys())
 
 
 def changed_objects(objects: Mapping[str, Any], changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
     """Return the objects after a commit with these changes."""
-    after = {name: change.after for name, change in changes.items() if change.after is not None}
-    return {name: value for name, value in objects.items() if name not in changes} | after
+    after = there(changes)
+    return patched(objects, after, changes.keys() - after.keys())
+
+
+def there(changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
+    """Return the objects that are there after a commit, of those that it changed."""
+    return {name: change.after for name, change in changes.items() if change.after is not None}
 
 
 def _sha256(data: Any) -> str:

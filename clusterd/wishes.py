@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from clusterd.desired import carried, common, scope, served, sync_daemons
-from clusterd.model import Cluster, changed_keys, forwarding, others, place
+from clusterd.model import Cluster, forwarding, others, place
 from clusterd.plane import Address, AddressKey, Item, Key, Plane, Scope, plane
+from clusterd.sharing import changed_keys, patched
 from clusterd.weights import Pool
 
 
@@ -84,10 +85,8 @@ def wish(cluster: Cluster, here: Around, pools: Mapping[str, Pool], role: Role, 
     replaced += [] if own is known.own else [(known.own, own)]
     if not replaced:
         return known
-    blocks = {**known.blocks, **fresh}
-    for name in names - cluster.virtuals.keys():
-        del blocks[name]
-    return Wish(cluster, dict(pools), role, here, own, blocks, *_patched(known.plane, replaced))
+    blocks = patched(known.blocks, fresh, names - cluster.virtuals.keys())
+    return Wish(cluster, pools, role, here, own, blocks, *_patched(known.plane, replaced))
 
 
 def _stays(before: Cluster, after: Cluster, name: str) -> bool:

@@ -18,6 +18,7 @@ PURE = tuple(
     f"clusterd.{name}"
     for name in (
         "errors",
+        "sharing",
         "model",
         "groups",
         "document",

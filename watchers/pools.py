@@ -11,6 +11,7 @@ from typing import Any
 
 from clusterd.clock import boottime_s
 from clusterd.model import Cluster, Virtual, others
+from clusterd.sharing import patched
 from clusterd.weights import Drains, Factor, Memory, Pool, Reading, Sighting, pool
 from watchers.opinions import Opinions, utc_s
 from watchers.prober_messages import Identity
@@ -28,7 +29,7 @@ class Pools:
         self._leaving: set[str] = set()  # the virtual servers whose drained real servers leave in the end
         self._again_s: dict[str, float] = {}
         self._next_s = float("inf")  # the first of them: most ticks come before it
-        self.all: dict[str, Pool] = {}
+        self.all: Mapping[str, Pool] = {}
         self.notable: dict[
             str, Pool
         ] = {}  # those of all of which there is more to tell than configuration and verdicts
@@ -43,10 +44,12 @@ class Pools:
         """Follow this from now on: memories stay, by the names of virtual and real servers."""
         before, self._cluster, self._drains = self._cluster, cluster, drains
         names = others(before, cluster)
-        for name in names - cluster.virtuals.keys():
-            for known in (self._memories, self._again_s, self.all, self.notable, self.could_not_depool):
+        gone = names - cluster.virtuals.keys()
+        for name in gone:
+            for known in (self._memories, self._again_s, self.notable, self.could_not_depool):
                 known.pop(name, None)
             self._leaving.discard(name)
+        self.all = patched(self.all, {}, gone)
         alike = cluster.routers is before.routers  # who else has a say in verdicts
         self.touch(names if alike else cluster.virtuals)
 
@@ -99,7 +102,7 @@ class Pools:
         """Work out what may have changed by now, of so many virtual servers, and return whether it did."""
         if now_s < self._next_s:
             return False
-        changed = False
+        fresh: dict[str, Pool] = {}
         for name in [name for name, again_s in self._again_s.items() if again_s <= now_s][:most]:
             virtual = self._cluster.virtuals[name]
             seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
@@ -109,15 +112,17 @@ class Pools:
             (self._leaving.discard if virtual.drain_deadline_s is None else self._leaving.add)(name)
             if memory.kept:
                 self.could_not_depool[name] += len(memory.kept.keys() - before.kept.keys())
-            if found != self.all.get(name):
-                changed = True
-                self.all[name] = found
-            found = self.all[name]
+            if found == self.all.get(name):
+                found = self.all[name]
+            else:
+                fresh[name] = found
             self.notable.pop(name, None)
             if found.notable:
                 self.notable[name] = found
+        if fresh:
+            self.all = patched(self.all, fresh)
         self._next_s = min(self._again_s.values(), default=float("inf"))
-        return changed
+        return bool(fresh)
 
     def _sighting(self, name: str, label: str, virtual: Virtual) -> Sighting:
         identity = (name, label)

@@ -28,10 +28,11 @@ from clusterd.groups import groups
 from clusterd.health import Verdict
 from clusterd.keys import Keys
 from clusterd.metrics import Figures
-from clusterd.model import DEFAULT_GROUP, Cluster, changed_keys, others
+from clusterd.model import DEFAULT_GROUP, Cluster, others
 from clusterd.plane import Address, Answered, Claimed, LinkChanged, Notice, Removed, Scope
 from clusterd.readiness import Found, readiness
 from clusterd.reports import DRY_RUN, encoded
+from clusterd.sharing import changed_keys
 from clusterd.store.contract import Store
 from clusterd.store.counted import CountedStore
 from clusterd.wishes import Around, Role, Wish, around
@@ -442,7 +443,7 @@ class Router:
         while self._weighing.look_on(IN_ONE_GO):
             await turns.give_way()
         async with self._wishing:
-            role, pools, last = self._role, dict(self._weighing.pools), self._wish
+            role, pools, last = self._role, self._weighing.pools, self._wish
             self._wish = await computed(much, lambda: wished(cluster, here, pools, role, last))
             self._followed = good
         if here is not self._around:
@@ -483,7 +484,7 @@ class Router:
             good, last = self._followed, self._wish
             if not good:
                 return None
-            here, pools, role = self._around, dict(self._weighing.pools), self._role
+            here, pools, role = self._around, self._weighing.pools, self._role
             much = last is None or len(changed_keys(last.pools, pools)) > IN_ONE_GO
             self._wish = now = await computed(much, lambda: wished(good.cluster, here, pools, role, last))
             return Wanted(good.number, now.plane, now.around.scope, now.around.groups, now.news)
@@ -529,7 +530,7 @@ class Router:
             until_s=max(map(self._elections.active_until, active), default=float("-inf")),
             heard_s=self._hearing.heard_s,
             verdicts=dict(self._prober.verdicts),
-            pools=dict(self._weighing.pools),
+            pools=self._weighing.pools,
             events=self._happened.recent,
         )
 

@@ -64,7 +64,7 @@ class Weighing:
 
     @property
     def pools(self) -> Mapping[str, Pool]:
-        """The pools as they were last worked out."""
+        """The pools as they were last worked out: a value, which nobody changes."""
         return self._pools.all
 
     def kept(self) -> tuple[dict[str, int], dict[str, int]]:

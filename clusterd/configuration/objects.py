@@ -8,7 +8,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clusterd.history import ObjectChange
+from clusterd.history import ObjectChange, there
+from clusterd.sharing import patched
 
 _QUICKLY = 1  # a level of zlib: the others take longer and save little
 
@@ -44,9 +45,8 @@ class Objects(Mapping[str, Any]):
 
     def after(self, changes: Mapping[str, ObjectChange]) -> "Objects":
         """Return the objects after a commit with these changes."""
-        left = {name: value for name, value in self._packed.items() if name not in changes}
-        there = {name: change.after for name, change in changes.items() if change.after is not None}
-        return Objects(left | _packed(there))
+        fresh = _packed(there(changes))
+        return Objects(patched(self._packed, fresh, changes.keys() - fresh.keys()))
 
 
 def _packed(objects: Mapping[str, Any]) -> dict[str, bytes]:

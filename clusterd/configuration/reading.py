@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -114,7 +115,7 @@ def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Commi
     before = known.objects
     new = record.changes
     objects = before.after(new) if isinstance(before, Objects) else changed_objects(before, new)
-    cluster = _read_cluster(keys, head, _Held(objects, hashes), known)
+    cluster = _read_cluster(keys, head, _Held(objects, hashes), known, new.keys())
     return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
 
 
@@ -179,7 +180,10 @@ async def _committed(
             what = f"is not what commit {head.number} left here, and the history does not give that back"
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = tuple(sorted(_others(found.hashes, held.hashes)))
-    cluster = await asyncio.to_thread(_read_cluster, keys, head, held, known)  # a lease may not wait for a big one
+    names = _others(known.hashes, held.hashes) if known else set[str]()
+    cluster = await asyncio.to_thread(
+        _read_cluster, keys, head, held, known, names
+    )  # a lease may not wait for a big one
     return Committed(
         head, cluster, held.objects, held.hashes, entry.mod_revision, snapshot.revision, strays, whole=True
     )
@@ -218,24 +222,23 @@ def _untouched(snapshot: Snapshot, entry: Entry, known: Committed) -> bool:
     )
 
 
-def _read_cluster(keys: Keys, head: Head, held: _Held, known: Committed | None) -> Cluster:
+def _read_cluster(keys: Keys, head: Head, held: _Held, known: Committed | None, names: AbstractSet[str]) -> Cluster:
     """Return the cluster; ConfigError, with keys as paths, where the objects make none."""
     try:
         with collecting_seldom():
-            return _cluster(held, known)
+            return _cluster(held, known, names)
     except ConfigError as error:
         prefix = keys.config(head.generation)
         raise ConfigError([Problem(0, prefix + p.path, p.message) for p in error.problems]) from error
 
 
-def _cluster(held: _Held, known: Committed | None) -> Cluster:
-    """Return the cluster of the objects, made of the one that is known already as far as they are the same."""
+def _cluster(held: _Held, known: Committed | None, names: AbstractSet[str]) -> Cluster:
+    """Return the cluster of the objects, made of the one that is known already but for the objects of these names."""
     if known is not None:
-        names = _others(known.hashes, held.hashes)
         if not names:
             return known.cluster
-        gone = names - held.hashes.keys()
-        cluster = document.changed(known.cluster, {name: held.objects[name] for name in names - gone}, gone)
+        there = {name: held.objects[name] for name in names if name in held.hashes}
+        cluster = document.changed(known.cluster, there, names - there.keys())
         if cluster is not None:
             return cluster
     return document.from_objects(held.objects)

@@ -11,8 +11,9 @@ from clusterd.document.wording import suggestion, told
 from clusterd.document.yaml_reader import Lines, Path, parse_yaml
 from clusterd.document.yaml_writer import dump_data, dump_value
 from clusterd.errors import ConfigError, Problem
-from clusterd.model import Cluster, changed_keys
+from clusterd.model import Cluster
 from clusterd.rules import breakable, broken_rules
+from clusterd.sharing import changed_keys, patched
 
 __all__ = [
     "Lines",
@@ -248,10 +249,7 @@ def _with(known: Mapping[str, _T], fresh: Mapping[str, _T], gone: Iterable[str])
     left = [name for name in gone if name in known]
     if not fresh and not left:
         return known
-    after = {**known, **fresh}
-    for name in left:
-        del after[name]
-    return after
+    return patched(known, fresh, left)
 
 
 def _made(name: str, value: Any) -> Any:

@@ -6,8 +6,7 @@ These classes are the document's schema as well: field names are the document's 
 """
 
 from collections.abc import Mapping
-from itertools import compress
-from operator import is_not
+from weakref import ref
 
 from pydantic import Field
 
@@ -82,6 +81,7 @@ from clusterd.model.settings import (
 )
 from clusterd.model.timing import Encrypted, Timing
 from clusterd.model.virtuals import Persistence, Server, Tunnel, Virtual, checked_port, family, place, port_ranges
+from clusterd.sharing import changed_keys
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -158,7 +158,6 @@ __all__ = [
     "Virtual",
     "Weight",
     "accepted",
-    "changed_keys",
     "checked_port",
     "family",
     "forwarding",
@@ -181,18 +180,18 @@ def forwarding(cluster: Cluster, virtual: Virtual, server: Server) -> Forwarding
     return server.forwarding or virtual.forwarding or cluster.settings.forwarding
 
 
+_last_others = (ref(_NOBODY := Cluster()), ref(_NOBODY), frozenset[str]())  # of which two clusters, and the answer
+
+
 def others(before: Cluster, after: Cluster) -> frozenset[str]:
     """Return the names of the virtual servers that are not the very same in both: changed, new or gone.
 
-    It takes a glance at each: a cluster that was made of another one shares with it what was left alone.
+    It takes a glance at each: a cluster that was made of another one shares with it what was left alone. Everybody who
+    follows a commit asks this of the same two, so the last answer is kept.
     """
-    return changed_keys(before.virtuals, after.virtuals)
-
-
-def changed_keys(before: Mapping[str, object], after: Mapping[str, object]) -> frozenset[str]:
-    """Return the keys under which two mappings do not have the very same object.
-
-    There can be thousands, and each commit leads here a few times: nothing of this is a loop of Python's.
-    """
-    fresh = compress(after, map(is_not, map(before.get, after), after.values()))
-    return frozenset(fresh).union(before.keys() - after.keys())
+    global _last_others  # replaced as a whole, whichever thread does it
+    known_before, known_after, names = _last_others
+    if known_before() is not before or known_after() is not after:
+        names = changed_keys(before.virtuals, after.virtuals)
+        _last_others = ref(before), ref(after), names
+    return names
