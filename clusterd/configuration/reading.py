@@ -181,9 +181,8 @@ async def _committed(
             raise ConfigError([Problem(0, key, what) for key in newer])
     strays = tuple(sorted(_others(found.hashes, held.hashes)))
     names = _others(known.hashes, held.hashes) if known else set[str]()
-    cluster = await asyncio.to_thread(
-        _read_cluster, keys, head, held, known, names
-    )  # a lease may not wait for a big one
+    # In a thread: a lease may not wait for a big one.
+    cluster = await asyncio.to_thread(_read_cluster, keys, head, held, known, names)
     return Committed(
         head, cluster, held.objects, held.hashes, entry.mod_revision, snapshot.revision, strays, whole=True
     )
