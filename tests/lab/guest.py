@@ -38,36 +38,48 @@ MODES = {
 MODULES = "ip_vs veth bridge dummy nf_tables nft_masq"
 PASSED_ON = ("PYTHON", "CLUSTERD_")  # beginnings of the environment variables that the command in the guest gets
 DIED = 125
+MEMORY = "2G"
+BOOTS = 3
 
 
 class MachineError(Exception):
     """The lab machine cannot be started; the message says what to do."""
 
 
-def boot(
-    command: Sequence[str], *, limit_s: float, on_line: Callable[[str], None], mode: str, memory: str = "2G"
-) -> int:
+def boot(command: Sequence[str], *, limit_s: float, on_line: Callable[[str], None], mode: str) -> int:
     """Run `command` in a guest and return its exit status, or 125 with the end of the console when the guest died.
 
+    A kernel that dies while it boots, as happens now and then on two emulated processors, is booted again.
     Raises MachineError when something that the guest needs is not installed.
     """
-    image = _kernel_image()
+    machine = ["-kernel", str(_kernel_image()), *shlex.split(MODES[mode])]
     end_s = time.monotonic() + limit_s
-    with contextlib.ExitStack() as stack:
-        # No blanks in this path: it goes on the kernel's command line.
-        share = Path(tempfile.mkdtemp(prefix="clusterd-lab.", dir="/tmp"))
-        stack.callback(shutil.rmtree, share, ignore_errors=True)
-        _write_job(share, command)
-        socket = _share_root(stack, share, end_s)
-        output, machine = _start(stack, share, ["-kernel", str(image), *shlex.split(MODES[mode])], socket, memory)
-        late = False
-        try:
-            for line in lines(output, end_s):
-                on_line(line)
-            machine.wait(max(0.0, end_s - time.monotonic()))
-        except (TimeoutError, subprocess.TimeoutExpired):
-            late = True
-        return _result(share, late, limit_s, on_line)
+    for left in reversed(range(BOOTS)):
+        with contextlib.ExitStack() as stack:
+            # No blanks in this path: it goes on the kernel's command line.
+            share = Path(tempfile.mkdtemp(prefix="clusterd-lab.", dir="/tmp"))
+            stack.callback(shutil.rmtree, share, ignore_errors=True)
+            _write_job(share, command)
+            late = _run(stack, share, machine, on_line, end_s)
+            if late or not left or (share / "trace").exists():
+                return _result(share, late, limit_s, on_line)
+            on_line("lab: the machine died before its first process, and is started again")
+    raise AssertionError("the last attempt has a result")
+
+
+def _run(
+    stack: contextlib.ExitStack, share: Path, machine: Sequence[str], on_line: Callable[[str], None], end_s: float
+) -> bool:
+    """Start the machine, pass its output on until it ends, and return whether it did not end in time."""
+    socket = _share_root(stack, share, end_s)
+    output, process = _start(stack, share, machine, socket)
+    try:
+        for line in lines(output, end_s):
+            on_line(line)
+        process.wait(max(0.0, end_s - time.monotonic()))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        return True
+    return False
 
 
 def _kernel_image() -> Path:
@@ -113,15 +125,15 @@ def _share_root(stack: contextlib.ExitStack, share: Path, end_s: float) -> Path:
 
 
 def _start(
-    stack: contextlib.ExitStack, share: Path, machine: Sequence[str], socket: Path, memory: str
+    stack: contextlib.ExitStack, share: Path, machine: Sequence[str], socket: Path
 ) -> tuple[int, subprocess.Popen[bytes]]:
     output, inlet = os.pipe()
     stack.callback(os.close, output)
     try:
         process = lifetime.start(
             [
-                *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *machine, "-m", memory),
-                *("-object", f"memory-backend-memfd,id=mem,size={memory},share=on", "-numa", "node,memdev=mem"),
+                *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *machine, "-m", MEMORY),
+                *("-object", f"memory-backend-memfd,id=mem,size={MEMORY},share=on", "-numa", "node,memdev=mem"),
                 *("-chardev", f"socket,id=fs,path={socket}"),
                 *("-device", "vhost-user-fs-pci,chardev=fs,tag=hostroot,queue-size=1024"),
                 *("-serial", f"file:{share}/console.log", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
