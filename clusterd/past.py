@@ -9,7 +9,7 @@ from typing import Any
 
 from clusterd.changes import Change, changes
 from clusterd.errors import ConfigError, Problem
-from clusterd.history import Head, Record, digest
+from clusterd.history import Head, Record, digest, there
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ def blamed(records: Sequence[Record], path: str) -> tuple[Origin, ...]:
 
 def _changes(record: Record) -> tuple[Change, ...]:
     before = {name: change.before for name, change in record.changes.items() if change.before is not None}
-    after = {name: change.after for name, change in record.changes.items() if change.after is not None}
-    return changes(before, after)
+    return changes(before, there(record.changes))
 
 
 def _fields(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from clusterd.errors import ConfigError, Problem
-from clusterd.history import ObjectChange, utc
+from clusterd.history import ObjectChange, there, utc
 from clusterd.model import Value
 
 
@@ -69,8 +69,7 @@ _ABSENT = _Absent.ABSENT
 def undone(objects: Mapping[str, Any], changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
     """Return the objects without these changes of an earlier commit."""
     before = {name: change.before for name, change in changes.items() if change.before is not None}
-    after = {name: change.after for name, change in changes.items() if change.after is not None}
-    result: dict[str, Any] = _undone(dict(objects), before, after)
+    result: dict[str, Any] = _undone(dict(objects), before, there(changes))
     return result
 
 

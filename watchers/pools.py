@@ -49,7 +49,8 @@ class Pools:
             for known in (self._memories, self._again_s, self.notable, self.could_not_depool):
                 known.pop(name, None)
             self._leaving.discard(name)
-        self.all = patched(self.all, {}, gone)
+        if gone:
+            self.all = patched(self.all, {}, gone)
         alike = cluster.routers is before.routers  # who else has a say in verdicts
         self.touch(names if alike else cluster.virtuals)
 

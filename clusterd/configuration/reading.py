@@ -25,6 +25,7 @@ from clusterd.history import (
     joined_hash,
     object_hashes,
     replayed,
+    there,
 )
 from clusterd.keys import Keys
 from clusterd.model import Cluster
@@ -236,8 +237,8 @@ def _cluster(held: _Held, known: Committed | None, names: AbstractSet[str]) -> C
     if known is not None:
         if not names:
             return known.cluster
-        there = {name: held.objects[name] for name in names if name in held.hashes}
-        cluster = document.changed(known.cluster, there, names - there.keys())
+        fresh = {name: held.objects[name] for name in names if name in held.hashes}
+        cluster = document.changed(known.cluster, fresh, names - fresh.keys())
         if cluster is not None:
             return cluster
     return document.from_objects(held.objects)
@@ -262,5 +263,4 @@ def changes_of(one: Record) -> tuple[Change, ...]:
 def changes_between(changed: Mapping[str, ObjectChange]) -> tuple[Change, ...]:
     """Return what changed in objects by their names, for people."""
     before = {name: change.before for name, change in changed.items() if change.before is not None}
-    after = {name: change.after for name, change in changed.items() if change.after is not None}
-    return changes(before, after)
+    return changes(before, there(changed))
