@@ -113,7 +113,7 @@ def test_the_schema_fits_the_document_of_the_readme() -> None:
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_schema_fits_every_cluster_with_and_without_its_defaults(given: Cluster) -> None:
     assert fits(given.model_dump(mode="json", by_alias=True), SCHEMA)
     assert fits(document.parse_yaml(document.dump(given))[0], SCHEMA)

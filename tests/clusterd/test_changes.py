@@ -16,7 +16,7 @@ def lines(old: str, new: str) -> list[str]:
 
 
 @given(clusters(), clusters())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_there_are_changes_exactly_where_two_clusters_differ(before: Cluster, after: Cluster) -> None:
     found = between(before, after)
     assert bool(found) == (before != after)

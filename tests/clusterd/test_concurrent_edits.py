@@ -104,7 +104,7 @@ async def test_of_random_editors_at_the_same_time_every_edit_is_done_once_and_no
 
 
 @given(clusters(), clusters(), clusters(), st.integers(0, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 async def test_of_two_edits_upon_the_same_state_one_is_done_and_the_other_told(
     before: Cluster, one: Cluster, other: Cluster, calls: int
 ) -> None:

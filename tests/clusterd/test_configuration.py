@@ -17,7 +17,7 @@ from tests.clusterd.examples import clusters, manual
 
 
 @given(st.lists(clusters(), min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 async def test_what_was_committed_is_read_again_and_its_history_is_whole(versions: list[Cluster]) -> None:
     store = MemoryStore()
     base: Committed | None = None
@@ -136,7 +136,7 @@ async def test_what_is_known_already_is_taken_over_and_only_changes_are_looked_a
 
 
 @given(clusters(), clusters())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 async def test_whatever_is_known_the_same_is_read(one: Cluster, other: Cluster) -> None:
     store, foreign = MemoryStore(), MemoryStore()
     base = await commit(store, KEYS, None, one, ALICE)

@@ -54,7 +54,7 @@ async def test_the_next_commit_is_read_from_its_record_alone() -> None:
 
 
 @given(clusters(), clusters(), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_whatever_was_changed_reading_on_says_the_same_as_reading(
     one: Cluster, other: Cluster, compact: bool
 ) -> None:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.desired import ServerId, desired, destination_key, floating, scope, service_key, sync_daemons
@@ -235,7 +235,6 @@ def verdicts(wanted: Cluster) -> st.SearchStrategy[dict[ServerId, bool]]:
     return st.dictionaries(st.sampled_from(names), st.booleans()) if names else st.just({})
 
 
-@settings(deadline=None)
 @given(st.data(), clusters(), st.booleans())
 def test_all_that_is_desired_is_in_the_scope(data: st.DataObject, wanted: Cluster, active: bool) -> None:
     ours = scope(wanted)
@@ -249,7 +248,6 @@ def test_all_that_is_desired_is_in_the_scope(data: st.DataObject, wanted: Cluste
                 assert item.key in ours.addresses
 
 
-@settings(deadline=None)
 @given(st.data(), clusters())
 def test_every_destination_has_its_service_and_its_place_in_the_configuration(
     data: st.DataObject, wanted: Cluster
@@ -267,7 +265,6 @@ def test_every_destination_has_its_service_and_its_place_in_the_configuration(
         assert key == item.key
 
 
-@settings(deadline=None)
 @given(st.data(), clusters())
 def test_a_verdict_changes_destinations_only(data: st.DataObject, wanted: Cluster) -> None:
     before, after = (desired(wanted, data.draw(verdicts(wanted)), groups(wanted)) for _ in range(2))

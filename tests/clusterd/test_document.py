@@ -313,14 +313,14 @@ _PIECES = st.sampled_from(
 
 
 @given(st.text() | st.binary() | st.lists(_PIECES, max_size=12).map("".join))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_any_text_is_parsed_or_refused(text: str | bytes) -> None:
     with suppress(ConfigError):
         document.parse(text)
 
 
 @given(PLAIN | st.fixed_dictionaries({}, optional=dict.fromkeys(("cluster", "routers", "virtuals"), PLAIN)))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_plain_data_is_a_cluster_or_refused(data: object) -> None:
     with suppress(ConfigError):
         document.from_data(data)

@@ -30,7 +30,7 @@ def check_equal(text: str | bytes) -> None:
 
 
 @given(YAMLISH | st.text() | st.binary())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @example("")
 @example("---\n")
 @example("--- a\n--- b\n")
@@ -51,7 +51,7 @@ def test_both_readers_say_the_same_of_any_text(text: str | bytes) -> None:
 
 
 @given(PLAIN.map(lambda data: document.dump_data({"a": data})) | clusters().map(document.dump))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_both_readers_say_the_same_of_a_document(text: str) -> None:
     check_equal(text)
     with contextlib.suppress(ConfigError):
@@ -59,7 +59,7 @@ def test_both_readers_say_the_same_of_a_document(text: str) -> None:
 
 
 @given(clusters())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_clusterd_writes_is_read_quickly(given: Cluster) -> None:
     assert document.parse_yaml(document.dump(given))[0] == _quick(document.dump(given))
 

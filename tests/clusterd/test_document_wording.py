@@ -139,7 +139,7 @@ def places(data: Any) -> list[tuple[Any, Any]]:
 
 
 @given(clusters(), PLAIN, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_wrong_value_is_told_in_the_words_of_a_library(given: Cluster, value: Any, data: st.DataObject) -> None:
     whole = json.loads(given.model_dump_json(by_alias=True))
     here, key = data.draw(st.sampled_from(places(whole)))

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 @given(clusters())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_dumped_is_parsed_to_the_same(given: Cluster) -> None:
     text = document.dump(given)
     assert document.parse(text) == given
@@ -27,7 +27,7 @@ def test_what_is_dumped_is_parsed_to_the_same(given: Cluster) -> None:
 
 
 @given(clusters())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_objects_of_a_cluster_make_the_same_cluster_and_the_same_objects(given: Cluster) -> None:
     flat = document.objects(given)
     assert document.from_objects(flat) == given
@@ -40,7 +40,7 @@ def test_an_object_looks_the_same_whether_its_defaults_were_written_out_or_not()
 
 
 @given(st.data(), clusters(), clusters())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_some_objects_changed_make_the_cluster_that_all_of_them_make(data: Any, one: Cluster, other: Cluster) -> None:
     old, new = document.objects(one), document.objects(other)
     names = data.draw(st.sets(st.sampled_from(sorted({*old, *new}))))
@@ -98,14 +98,14 @@ def test_the_example_is_dumped_without_its_defaults_and_one_line_for_small_thing
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), PLAIN, min_size=1, max_size=3))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @example({"a": 1e22, "b": 1e-7})
 def test_plain_data_is_dumped_so_that_it_is_read_back(data: dict[str, Any]) -> None:
     assert document.parse_yaml(document.dump_data(data))[0] == data
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=6), PLAIN, min_size=1, max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example({"a" * 119: {"b": {"c": 1}}, "v": {"w" * 130: {"x": {"y": "1.2.3.4/24"}}}, "z": {}})
 @example({"v": {"w": {"send": "GET /\r\n", "on": "yes", "list": [{"a": [1, 0.5]}], "t": [True, None, "", "~"]}}})
 @example({"v": {"w": {"text": "x" * 110}, "u": {"text": "x" * 111}}})
@@ -114,7 +114,7 @@ def test_what_is_written_quickly_is_what_libyaml_writes(data: dict[str, Any]) ->
 
 
 @given(clusters())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_cluster_is_written_as_libyaml_writes_it(given: Cluster) -> None:
     data = given.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     assert document.dump_data(data) == (yaml_writer._thorough(data) if data else "{}\n")
@@ -131,7 +131,7 @@ def test_an_address_of_ipv6_is_quoted_where_a_colon_has_a_meaning() -> None:
 
 
 @given(before=clusters(), other=clusters(), pick=st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_of_a_cluster_made_of_another_only_what_is_other_is_written_anew(
     before: Cluster, other: Cluster, pick: Random
 ) -> None:

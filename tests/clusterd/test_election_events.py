@@ -52,7 +52,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 HISTORIES = st.lists(st.tuples(EVENTS, st.floats(0, 1.5, allow_nan=False)), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(HISTORIES)
 def test_every_event_is_accepted_in_every_state_and_no_rule_is_broken(history: list[tuple[Event, float]]) -> None:
     state, now_s, bound_s = start("r1", 3.0, 0.0), 0.0, -math.inf
@@ -106,7 +106,6 @@ def _activity_has_a_reason(state: State, seen: list[Event], now_s: float, bound_
         assert state.token in [event.token for event in own]
 
 
-@settings(deadline=None)
 @given(HISTORIES, st.floats(0, 100, allow_nan=False))
 def test_who_hears_nothing_any_more_is_not_active_for_long(history: list[tuple[Event, float]], later_s: float) -> None:
     state, now_s = start("r1", 3.0, 0.0), 0.0

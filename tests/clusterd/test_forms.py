@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from clusterd import lvscf
 from clusterd.commands.forms import with_lvs_cf
@@ -60,7 +60,6 @@ def with_values(values: dict[str, Any]) -> Any:
 
 
 @given(strategies.clusters())
-@settings(deadline=None)
 def test_a_text_that_nobody_touched_changes_nothing(cluster: Cluster) -> None:
     assert edited(cluster) == cluster
 

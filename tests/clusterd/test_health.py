@@ -1,6 +1,6 @@
 """Observations become verdicts: the rules one by one, then all of them against a slow obvious twin."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.health import Observation, Record, Verdict, step
@@ -121,7 +121,6 @@ def known(past: bool | None) -> Record:
     return Record() if past is None else UP if past else DOWN
 
 
-@settings(deadline=None)  # a busy machine is no finding
 @given(past=st.sampled_from([None, True, False]), history=histories, rules=rules_of_any_kind)
 def test_every_history_gives_the_verdict_of_the_twin(
     past: bool | None, history: list[tuple[int, bool]], rules: Timing
@@ -134,7 +133,6 @@ def test_every_history_gives_the_verdict_of_the_twin(
         assert record.verdict is before or (record.verdict is not None and record.verdict.since_s == now_s)
 
 
-@settings(deadline=None)  # a busy machine is no finding
 @given(past=st.booleans(), history=histories, rules=rules_of_any_kind)
 def test_no_verdict_changes_before_its_run_is_complete(
     past: bool, history: list[tuple[int, bool]], rules: Timing
@@ -149,7 +147,6 @@ def test_no_verdict_changes_before_its_run_is_complete(
             assert all(ok is not was_up for _, ok in run)
 
 
-@settings(deadline=None)  # a busy machine is no finding
 @given(history=histories, rules=rules_of_any_kind, gaps=st.sets(st.integers(0, 39)))
 def test_inconclusive_checks_in_between_make_no_difference(
     history: list[tuple[int, bool]], rules: Timing, gaps: set[int]

@@ -299,7 +299,7 @@ def saved(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 @given(saved())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_everything_that_ipvsadm_saves_of_a_service_is_there(given: tuple[str, dict[str, Any]]) -> None:
     text, expected = given
     cluster = read(text)

@@ -348,7 +348,7 @@ def written(draw: st.DrawFn) -> tuple[list[str], list[Any]]:
 
 
 @given(written())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_everything_that_the_file_says_of_a_virtual_server_is_there(given: tuple[list[str], list[Any]]) -> None:
     lines, expected = given
     cluster = read(*lines).cluster

@@ -58,14 +58,14 @@ def everything_up(cluster: Cluster) -> Cluster:
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_rendered_for_ipvsadm_is_read_back(given: Cluster) -> None:
     cluster = everything_up(given)
     assert services(ipvsadm.read(render_ipvsadm(cluster).text, "eth0").cluster) == services(cluster)
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_rendered_for_keepalived_is_read_back(given: Cluster) -> None:
     cluster = everything_up(given)
     read = keepalived.read(render_keepalived(cluster).text, "eth0").cluster

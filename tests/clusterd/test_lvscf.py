@@ -140,7 +140,7 @@ _SOME_VALUES = st.sampled_from(
 
 
 @given(st.text() | st.binary())
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @example("\ud800 = 1")
 @example("virtual \ud800 {\nsend = \ud800\naddress = 1.2.3.4 \ud800\n}")
 def test_any_text_is_read_or_refused(text: str | bytes) -> None:
@@ -158,7 +158,7 @@ def _near_files(draw: st.DrawFn) -> str:
 
 
 @given(_near_files())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_that_looks_like_a_file_is_read_or_refused(text: str) -> None:
     with suppress(ConfigError):
         lvscf.read(text)

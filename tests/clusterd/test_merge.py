@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.merge import GONE, Conflict, Merged, caught_up, changed, merge
@@ -78,7 +78,6 @@ def test_both_sides_see_the_same_conflicts_and_without_one_the_same_document(
 
 
 @given(st.data(), strategies.clusters())
-@settings(deadline=None)
 def test_edits_of_different_fields_are_never_lost(data: st.DataObject, cluster: Cluster) -> None:
     base = complete(cluster)
     places = leaves(base)

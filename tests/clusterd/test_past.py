@@ -63,7 +63,7 @@ def blame(records: list[Record], path: str) -> dict[str, tuple[Any, int]]:
 
 
 @given(st.lists(clusters(), min_size=1, max_size=5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_earlier_state_comes_back_from_the_records_after_it(states: list[Cluster]) -> None:
     records = history(*states)
     now = replayed(records)

@@ -74,7 +74,7 @@ def test_its_services_are_ours_even_while_they_are_not_wanted() -> None:
 
 
 @given(clusters(), clusters())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_a_plan_has_to_take_away_of_them_is_ours(before: Cluster, after: Cluster) -> None:
     ours = scope(before) | scope(after)
     for operation in plan(desired(before, {}), desired(after, {})):
@@ -83,7 +83,7 @@ def test_what_a_plan_has_to_take_away_of_them_is_ours(before: Cluster, after: Cl
 
 
 @given(st.ip_addresses(v=6), st.ip_addresses(v=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_mark_depends_on_the_servers_address_alone_and_is_never_0(six: Any, four: Any) -> None:
     virtual = cluster(web=SIX).virtuals["web"]
     marks = [path_mark(virtual, Server(address=address)) for address in (six, six, four)]

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from clusterd.netfilter import Masquerade, Netfilter
 from clusterd.plan import plan
@@ -96,7 +96,6 @@ def test_destinations_of_another_service_that_stays_are_named() -> None:
     assert plan(before, after) == (Operation(Verb.DELETE, real(1, service=MAIL)), Operation(Verb.DELETE, SERVICE))
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_applying_the_plan_gives_what_is_desired(actual: dict[Key, Item], desired: dict[Key, Item]) -> None:
     after = applied(actual, *plan(actual, desired))
@@ -104,13 +103,11 @@ def test_applying_the_plan_gives_what_is_desired(actual: dict[Key, Item], desire
     assert after == left_alone | desired
 
 
-@settings(deadline=None)
 @given(planes())
 def test_a_plan_to_where_we_are_is_empty(actual: dict[Key, Item]) -> None:
     assert plan(actual, dict(actual)) == ()
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_no_operation_is_more_than_needed(actual: dict[Key, Item], desired: dict[Key, Item]) -> None:
     operations = plan(actual, desired)
@@ -133,7 +130,6 @@ def _other_prefix(found: Item, wanted: Item) -> bool:
     return isinstance(found, Address) and found != wanted
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_what_is_left_out_is_missed(actual: dict[Key, Item], desired: dict[Key, Item]) -> None:
     operations = plan(actual, desired)
@@ -144,7 +140,6 @@ def test_what_is_left_out_is_missed(actual: dict[Key, Item], desired: dict[Key, 
         assert applied(actual, *operations[:position], *operations[position + 1 :]) != whole
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_addresses_go_first_and_come_last_and_the_others_are_told_of_connections_meanwhile(
     actual: dict[Key, Item], desired: dict[Key, Item]
@@ -155,7 +150,6 @@ def test_addresses_go_first_and_come_last_and_the_others_are_told_of_connections
     assert steps == sorted(steps)
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_an_interrupted_plan_never_leaves_a_destination_without_its_service(
     actual: dict[Key, Item], desired: dict[Key, Item]

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from clusterd.netfilter import Netfilter
 from clusterd.plane import (
@@ -43,7 +43,6 @@ def test_deleting_what_is_not_there_changes_nothing() -> None:
     assert applied({}, Operation(Verb.DELETE, Service(WEB, "wlc"))) == {}
 
 
-@settings(deadline=None)
 @given(planes(), planes())
 def test_operations_are_absolute_so_doing_one_again_changes_nothing(
     actual: dict[Key, Item], other: dict[Key, Item]
@@ -54,7 +53,6 @@ def test_operations_are_absolute_so_doing_one_again_changes_nothing(
             assert applied(once, Operation(verb, item)) == once
 
 
-@settings(deadline=None)
 @given(planes())
 def test_the_plane_that_operations_start_from_stays_as_it_was(actual: dict[Key, Item]) -> None:
     before = dict(actual)

@@ -19,7 +19,7 @@ def broken(virtuals: dict[str, Any] | None = None, **more: Any) -> list[str]:
 
 
 @given(clusters())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_random_clusters_of_the_tests_obey_all_rules(given: Cluster) -> None:
     assert not list(broken_rules(given))
 

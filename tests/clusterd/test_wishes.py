@@ -47,7 +47,7 @@ roles = st.builds(Role, st.frozensets(st.sampled_from(["default", "shop", "mail"
 
 
 @given(st.data(), clusters(), clusters())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_step_by_step_the_same_is_wanted_as_from_nothing(data: Any, one: Cluster, other: Cluster) -> None:
     cluster, pools = one, dict[str, Pool]()
     known: Wish | None = None

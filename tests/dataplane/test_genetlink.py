@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.dataplane import genetlink
@@ -15,7 +15,6 @@ KINDS = st.integers(1, 0x3FFF)
 FOUND = st.lists(st.tuples(KINDS, st.binary(max_size=9)), max_size=5)
 
 
-@settings(deadline=None)
 @given(FOUND)
 def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]) -> None:
     data = b"".join(attribute(kind, payload) for kind, payload in pairs)
@@ -24,7 +23,6 @@ def test_attributes_are_read_as_they_were_written(pairs: list[tuple[int, bytes]]
     assert list(attributes(b"head" + data, 4)) == pairs
 
 
-@settings(deadline=None)
 @given(FOUND, KINDS)
 def test_an_attribute_may_hold_others(pairs: list[tuple[int, bytes]], kind: int) -> None:
     inner = [attribute(number, payload) for number, payload in pairs]
@@ -33,7 +31,6 @@ def test_an_attribute_may_hold_others(pairs: list[tuple[int, bytes]], kind: int)
     assert list(attributes(payload)) == pairs
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_bytes_make_reading_raise_or_go_on_for_ever(data: bytes) -> None:
     assert len(list(attributes(data))) <= len(data) // 4
@@ -53,7 +50,6 @@ def test_attributes_of_fixed_lengths_are_the_same_bytes_in_one_go_as_one_by_one(
     assert layout.unpack(one_by_one + attribute(7, b"more")) == VALUES
 
 
-@settings(deadline=None)
 @given(FOUND)
 def test_other_attributes_are_not_taken_for_those_of_a_layout(pairs: list[tuple[int, bytes]]) -> None:
     data = b"".join(attribute(kind, payload) for kind, payload in pairs)

@@ -4,7 +4,7 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.dataplane.neighbours import (
@@ -32,7 +32,6 @@ def checksum_fits(packet: bytes) -> bool:
     return len(packet) == 40 + length and total % 0xFFFF == 0
 
 
-@settings(deadline=None)
 @given(MACS, HOSTS4)
 def test_an_ipv4_address_is_announced_to_everybody_as_request_and_as_reply(mac: bytes, address: IPv4Address) -> None:
     frames = announcements(mac, address)
@@ -42,7 +41,6 @@ def test_an_ipv4_address_is_announced_to_everybody_as_request_and_as_reply(mac: 
     assert [frame[38:42] for frame in frames] == [address.packed] * 2
 
 
-@settings(deadline=None)
 @given(MACS, HOSTS6)
 def test_an_ipv6_address_is_announced_to_all_nodes_by_an_advertisement(mac: bytes, address: IPv6Address) -> None:
     (frame,) = announcements(mac, address)
@@ -55,7 +53,6 @@ def test_an_ipv6_address_is_announced_to_all_nodes_by_an_advertisement(mac: byte
     assert said_by_advertisement(packet, bytes(6)) == (address, mac)
 
 
-@settings(deadline=None)
 @given(MACS, HOSTS6, HOSTS6)
 def test_a_solicitation_goes_to_the_group_of_whoever_has_the_address(
     mac: bytes, own: IPv6Address, host: IPv6Address
@@ -72,7 +69,6 @@ def test_a_solicitation_goes_to_the_group_of_whoever_has_the_address(
     assert said_by_advertisement(packet, mac) is None, "a question is no claim"
 
 
-@settings(deadline=None)
 @given(MACS, HOSTS4, HOSTS4)
 def test_a_question_by_arp_names_who_asks_and_who_is_meant(mac: bytes, own: IPv4Address, host: IPv4Address) -> None:
     frame = question(mac, own, host)
@@ -121,7 +117,6 @@ def test_arp_that_is_cut_off_says_nothing() -> None:
     assert said_by_arp(packet + bytes(18)) == (IPv4Address("1.2.3.1"), MAC), "Ethernet pads what is short"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=100), MACS)
 def test_no_bytes_make_reading_raise(data: bytes, source: bytes) -> None:
     said = said_by_advertisement(data, source)
@@ -130,7 +125,6 @@ def test_no_bytes_make_reading_raise(data: bytes, source: bytes) -> None:
     assert (heard is None) == (len(data) < 28)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80), MACS)
 def test_no_bytes_behind_an_advertisement_make_reading_raise(rest: bytes, source: bytes) -> None:
     said = said_by_advertisement(ADVERTISED[:64] + rest, source)

@@ -69,7 +69,7 @@ def test_the_kernel_has_what_was_written(here: Namespaced, table: Netfilter) -> 
     assert here.nft("list ruleset\n") == ""
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(TABLES)
 def test_the_kernel_takes_every_table_and_gives_it_back(here: Namespaced, table: Netfilter) -> None:
     here.write(table)

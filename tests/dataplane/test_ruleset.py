@@ -28,13 +28,12 @@ def listed(table: Netfilter) -> list[dict[str, Any]]:
     return [{"metainfo": {"json_schema_version": 1}}, *copy.deepcopy(handles)]
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_what_is_written_reads_back(table: Netfilter) -> None:
     assert decode(listed(table)) == table
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(TABLES)
 def test_every_transaction_first_makes_sure_that_nothing_is_left(table: Netfilter) -> None:
     for verb in Verb:
@@ -55,7 +54,6 @@ def test_a_chain_is_there_only_where_it_has_rules() -> None:
     assert chains(RICH) == list(CHAINS)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_a_foreign_rule_is_noticed_and_nothing_makes_it_raise(expressions: Any) -> None:
     for chain in (*CHAINS, "other"):

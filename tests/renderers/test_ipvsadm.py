@@ -42,7 +42,7 @@ def test_addresses_of_ipv6_stand_in_brackets_and_their_netmask_is_a_prefix_lengt
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_cluster_is_one_line_a_service_and_one_a_destination(given: Cluster) -> None:
     rendering = render(given)
     assert rendering == render(given)

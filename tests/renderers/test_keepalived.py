@@ -85,7 +85,7 @@ def test_a_virtual_server_without_any_weight_is_left_out(tmp_path: Path) -> None
 
 
 @given(clusters())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_keepalived_accepts_every_cluster(tmp_path: Path, given: Cluster) -> None:
     accepted(render(given).text, tmp_path)
 
@@ -105,7 +105,7 @@ def test_keepalived_accepts_the_ends_of_every_range(tmp_path: Path) -> None:
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_cluster_renders_the_same_each_time_with_each_warning_as_a_comment(given: Cluster) -> None:
     for router in (None, *given.routers):
         rendering = render(given, router)

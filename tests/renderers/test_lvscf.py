@@ -52,7 +52,7 @@ def test_the_manuals_example_is_rendered_as_the_manual_has_it() -> None:
 
 
 @given(lvscf_clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_the_format_can_say_is_read_back_the_same(given: Cluster) -> None:
     rendering = render(given, 42)
     assert rendering.warnings == ()
@@ -62,7 +62,7 @@ def test_what_the_format_can_say_is_read_back_the_same(given: Cluster) -> None:
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_cluster_renders_as_a_file_that_can_be_read(given: Cluster) -> None:
     rendering = render(given, 1)
     reading = lvscf.read(rendering.text)
@@ -288,7 +288,7 @@ def test_what_the_format_does_not_know_of_pools_is_told(more: dict[str, Any]) ->
 
 
 @given(st.data(), clusters(), clusters())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_the_sections_of_before_the_text_is_the_same(data: Any, one: Cluster, other: Cluster) -> None:
     sections = Sections()
     assert "".join(parts(one, 1, sections)) == render(one, 1).text

@@ -76,14 +76,14 @@ def test_what_nft_lists_is_what_was_rendered(tmp_path: Path) -> None:
 
 
 @given(clusters())
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_every_cluster_loads_as_what_the_router_writes(tmp_path: Path, given: Cluster) -> None:
     loaded = nft(tmp_path, "-f rules", "list ruleset", rules=render(given).text)
     assert loaded == nft(tmp_path, "-j -f rules", "list ruleset", rules=written(given))
 
 
 @given(clusters())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_cluster_renders_the_same_each_time_with_one_rule_a_network(given: Cluster) -> None:
     rendering = render(given)
     assert rendering == render(given)

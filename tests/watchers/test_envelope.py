@@ -4,7 +4,7 @@ import hmac
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from watchers.envelope import LARGEST_BYTES, Message, Question, Reply, Sign, seal, unseal
@@ -29,7 +29,6 @@ def forged(body: bytes) -> bytes:
     return hmac.digest(KEY, body, "sha256") + body
 
 
-@settings(deadline=None)
 @given(MESSAGES)
 def test_what_is_sealed_is_read_again(message: Message) -> None:
     assert unseal(seal(message, KEY), KEY) == message
@@ -40,7 +39,6 @@ def test_a_message_of_the_longest_names_fits_into_a_datagram() -> None:
     assert len(seal(longest, KEY)) <= LARGEST_BYTES
 
 
-@settings(deadline=None)
 @given(MESSAGES, st.binary(max_size=40))
 def test_another_key_is_not_heard_and_no_key_neither(message: Message, key: bytes) -> None:
     if key != KEY:
@@ -48,7 +46,6 @@ def test_another_key_is_not_heard_and_no_key_neither(message: Message, key: byte
     assert unseal(seal(message, b""), b"") is None
 
 
-@settings(deadline=None)
 @given(MESSAGES, st.data())
 def test_an_altered_byte_is_noticed(message: Message, data: st.DataObject) -> None:
     datagram = bytearray(seal(message, KEY))
@@ -58,14 +55,12 @@ def test_an_altered_byte_is_noticed(message: Message, data: st.DataObject) -> No
     assert unseal(seal(message, KEY)[:position], KEY) is None
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(datagram: bytes) -> None:
     assert unseal(datagram, KEY) is None
     assert unseal(forged(datagram), KEY) is None or datagram.startswith(b"{")
 
 
-@settings(deadline=None)
 @given(JSON, st.sampled_from(["question", "reply", "sign", 1]), st.booleans())
 def test_no_message_of_somebody_with_the_key_makes_it_raise(value: Any, kind: Any, whole: bool) -> None:
     fields = {

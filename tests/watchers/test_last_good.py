@@ -22,7 +22,8 @@ from tests.strategies import clusters
 from watchers.last_good import LastGood, load, save, write_atomically
 
 GOOD = LastGood(5, "a" * 64, manual(), b"secret \xff")
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+same_folder = settings(suppress_health_check=CHECKS, max_examples=30)
 
 
 @contextmanager

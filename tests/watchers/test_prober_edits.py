@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.checks.dialogue import Through
@@ -71,7 +71,6 @@ def remembered(prober: Prober) -> dict[Identity, tuple[Target, Record]]:
     return {identity: (watch.target, watch.record) for identity, watch in prober.watches.items()}
 
 
-@settings(deadline=None)  # a busy machine is no finding
 @given(edits=st.lists(st.tuples(documents, seen), min_size=2, max_size=6))
 def test_editing_anything_never_resets_the_state_of_an_untouched_check(edits: list[tuple[Any, Any]]) -> None:
     asyncio.run(edited(edits))

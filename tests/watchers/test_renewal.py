@@ -1,6 +1,6 @@
 """When the addresses' lifetimes are renewed: seldom, and early enough."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.dataplane.lifetime import LONGEST_S, lifetime_s
@@ -44,14 +44,12 @@ def test_a_claim_without_end_is_renewed_seldom() -> None:
     assert kept.due(float("inf"), 0.5)
 
 
-@settings(deadline=None)
 @given(st.floats(1.2, 40.0), st.floats(0.0, 0.099))
 def test_the_addresses_last_almost_until_the_end_of_the_claim_and_never_longer(until_s: float, from_s: float) -> None:
     kept, _ = renewals(until_s + from_s, from_s=from_s, to_s=until_s + 1)
     assert until_s + from_s - WORTH_S - TICK_S - 1e-6 <= kept.kept_until_s <= until_s + from_s + 1e-6
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 0.3), st.floats(0.0, 3.0), st.floats(0.0, 0.05)), max_size=60))
 def test_what_is_kept_is_never_more_than_the_kernel_has_nor_later_than_the_claim(
     steps: list[tuple[float, float, float]],
@@ -70,7 +68,6 @@ def test_what_is_kept_is_never_more_than_the_kernel_has_nor_later_than_the_claim
         assert kernel_s <= until_s + 1e-9
 
 
-@settings(deadline=None)
 @given(st.floats(0.0, 0.05), st.floats(0.0, 0.09))
 def test_with_a_refresh_every_second_the_addresses_never_come_near_their_end(answer_s: float, shift_s: float) -> None:
     kept, until_s, now_s, refreshed_s = Renewal(), 2.7, answer_s, 0.0

@@ -148,7 +148,7 @@ GOOD = (
 GARBAGE = st.binary(max_size=80).filter(lambda data: not any(word in data for word in GOOD))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @pytest.mark.parametrize("check", IN_MEMORY, ids=lambda check: check.type)
 @given(parts=st.lists(GARBAGE, max_size=6))
 def test_garbage_is_never_good_news_nor_an_exception(check: Check, parts: list[bytes]) -> None:
@@ -170,7 +170,7 @@ STARTS = {
 }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @pytest.mark.parametrize("check", [c for c in IN_MEMORY if c.type in STARTS], ids=lambda check: check.type)
 @given(parts=st.lists(st.binary(max_size=80), max_size=6))
 def test_garbage_after_a_good_beginning_is_never_an_exception(check: Check, parts: list[bytes]) -> None:

@@ -22,21 +22,21 @@ def test_every_sample_is_read(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(random=st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_changed_sample_is_read_or_refused(target: str, random: Random) -> None:
     run(target, mutated(random, samples(target)))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(text=st.binary() | st.text().map(str.encode))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_read_or_refused(target: str, text: bytes) -> None:
     run(target, text)
 
 
 @pytest.mark.parametrize("target", [name for name in TARGETS if name != "document"])
 @given(text=st.text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_is_read_or_refused(target: str, text: str) -> None:
     with suppress(ConfigError):
         TARGETS[target](text.encode("utf-8", "surrogatepass"))

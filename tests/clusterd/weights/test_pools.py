@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterd.desired import desired
@@ -255,7 +255,6 @@ def plain(cluster: Cluster, up: dict[tuple[str, str], bool]) -> dict[str, Any]:
     return found
 
 
-@settings(deadline=None)
 @given(st.data(), clusters())
 def test_where_nothing_more_is_wanted_the_pool_is_what_configuration_and_verdicts_say(
     data: st.DataObject, wanted: Cluster

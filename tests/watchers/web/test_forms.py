@@ -51,7 +51,7 @@ def test_a_form_that_is_sent_as_it_is_changes_nothing(text: str, where: Place) -
 
 
 @given(clusters(), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_whatever_the_cluster_a_form_that_is_sent_as_it_is_changes_nothing(
     cluster: Cluster, data: st.DataObject
 ) -> None:

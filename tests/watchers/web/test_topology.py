@@ -107,7 +107,7 @@ def test_a_router_that_nobody_configured_leads_nowhere() -> None:
 
 
 @given(clusters(), st.sampled_from([(6, 1080), (2, 340)]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_box_lies_on_another_and_all_are_inside(cluster: Cluster, size: tuple[int, int]) -> None:
     found = drawn(cluster, *size)
     for one, other in combinations(found.boxes, 2):
