@@ -1,7 +1,8 @@
 """What the router hears from the store, as endless tasks: its lease, the lock, the commits. They decide nothing.
 
 A watch only wakes: the truth is a linearizable read, which is made at the beginning, after every trouble and every
-`RELIST_S` even when nothing seems to happen. Trouble of the store is logged once until it is over.
+`RELIST_S` even when nothing seems to happen; of many keys it is enough that etcd still has what was told. Trouble of
+the store is logged once until it is over.
 """
 
 import asyncio
@@ -17,13 +18,14 @@ from clusterd.election import LeaseSeen, LockSeen, StoreReplaced
 from clusterd.errors import ClusterdError, Compacted, ConfigError
 from clusterd.keys import Keys
 from clusterd.store.contract import Batch, Deleted, Lease, Snapshot, Store
+from watchers.known_range import KnownRange
 from watchers.lock import former, lock_seen
 from watchers.logs import tagged
 
 log = logging.getLogger("clusterd.router")
 
 RELIST_S = 30.0
-# Verdicts are read again more seldom where there are so many that it would take a larger share of the time.
+# Verdicts are looked at again more seldom where there are so many that reading them took a larger share of the time.
 RELIST_SHARE, RELIST_MOST_S = 0.0005, 300.0
 RETRY_S = 0.25
 SLICE = 1000  # keys
@@ -193,7 +195,7 @@ async def changes(store: Store, prefix: str, put: Callable[[Mapping[str, bytes |
     async def changed(batch: Batch) -> None:
         put({e.key.removeprefix(prefix): None if isinstance(e, Deleted) else e.value for e in batch.changes}, False)
 
-    await follow(store, prefix, listed, changed, RELIST_MOST_S)
+    await follow(store, prefix, listed, changed, many=True)
 
 
 async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigError | None], None]) -> None:
@@ -217,9 +219,9 @@ async def commits(store: Store, keys: Keys, put: Callable[[Committed | ConfigErr
     )
 
 
-def relist_s(took_s: float, most_s: float) -> float:
-    """Return after how long to read again what took so long to read."""
-    return max(RELIST_S, min(took_s / RELIST_SHARE, most_s))
+def relist_s(took_s: float, many: bool) -> float:
+    """Return after how long to look again at what took so long to read."""
+    return max(RELIST_S, min(took_s / RELIST_SHARE, RELIST_MOST_S if many else RELIST_S))
 
 
 async def follow(
@@ -227,26 +229,36 @@ async def follow(
     prefix: str,
     listed: Callable[[Snapshot], Awaitable[None]],
     changed: Callable[[Batch], Awaitable[None]],
-    relist_most_s: float = RELIST_S,
+    *,
+    many: bool = False,
 ) -> None:
-    """Read everything under a prefix, then tell each change; read it again now and then and after every trouble."""
+    """Read everything under a prefix, then tell each change; read it again now and then and after every trouble.
+
+    Where there may be `many` keys they are read again only if etcd has something else than what was told.
+    """
     trouble = Trouble(f"watching {prefix}")
+    known: KnownRange | None = None
+    again_s = RELIST_S
     while True:
         try:
-            began_s = boottime_s()
-            snapshot = await store.snapshot(prefix)
-            await listed(snapshot)
+            if known is None or not (many and known.still(await store.since(prefix, known.whole_at))):
+                began_s = boottime_s()
+                snapshot = await store.snapshot(prefix)
+                await listed(snapshot)
+                known = KnownRange(snapshot)
+                del snapshot  # it may be large, and is not needed until the next one
+                again_s = relist_s(boottime_s() - began_s, many)
             trouble.ends()
-            watch = store.watch(prefix, snapshot.revision + 1)
-            del snapshot  # it may be large, and is not needed until the next one
-            again_s = relist_s(boottime_s() - began_s, relist_most_s)
+            watch = store.watch(prefix, known.revision + 1)
             async with asyncio.timeout(again_s), aclosing(watch) as batches:
                 async for batch in batches:
                     await changed(batch)
+                    known.take(batch)
         except TimeoutError:
-            continue  # time to read it whole again
+            continue  # time to look again
         except Compacted:
-            continue
+            known = None
         except ClusterdError as error:
+            known = None
             trouble.begins(error)
             await asyncio.sleep(RETRY_S)

@@ -72,6 +72,8 @@ async def read(store: Store, keys: Keys, known: Committed | None = None, *, comp
     """
     head = await store.get(keys.head)
     while head is not None:
+        if known is not None and (revision := await _untouched(store, keys, head, known)):
+            return replace(known, revision=revision)
         generation = parsed(Head, head).generation
         snapshot = await store.snapshot(keys.head, keys.config(generation))
         head = next((entry for entry in snapshot.entries if entry.key == keys.head), None)
@@ -166,8 +168,6 @@ def _joined(entry: Entry, parts: Sequence[Entry]) -> Record:
 async def _committed(
     store: Store, keys: Keys, snapshot: Snapshot, entry: Entry, known: Committed | None, compact: bool
 ) -> Committed:
-    if known is not None and _untouched(snapshot, entry, known):
-        return replace(known, revision=snapshot.revision)
     head = parsed(Head, entry)
     prefix = keys.config(head.generation)
     entries = [entry for entry in snapshot.entries if entry.key.startswith(prefix)]
@@ -207,19 +207,17 @@ def _others(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
     return {name for name, _ in before.items() ^ after.items()}
 
 
-def _untouched(snapshot: Snapshot, entry: Entry, known: Committed) -> bool:
-    """Return whether nothing was written since the known commit: what is written later has a later revision.
+async def _untouched(store: Store, keys: Keys, head: Entry, known: Committed) -> int:
+    """Return at which revision nothing was written since the known commit was read, 0 where something was.
 
-    What was removed is missed by counting, so nobody has to look into thousands of values that stayed as they are.
+    What is written later has a later revision than the head, and what was removed is missed by counting: so nobody has
+    to read thousands of values that stayed as they were.
     """
-    return (
-        entry.mod_revision == known.head_revision
-        and parsed(Head, entry) == known.head
-        and known.whole
-        and not known.strays
-        and len(snapshot.entries) == 1 + len(known.objects)
-        and max(each.mod_revision for each in snapshot.entries) == entry.mod_revision
-    )
+    alike = head.mod_revision == known.head_revision and parsed(Head, head) == known.head
+    if not alike or not known.whole or known.strays:
+        return 0
+    since = await store.since(keys.config(known.head.generation), head.mod_revision)
+    return since.revision if since.count == len(known.objects) and not since.entries else 0
 
 
 def _read_cluster(keys: Keys, head: Head, held: _Held, known: Committed | None, names: AbstractSet[str]) -> Cluster:

@@ -30,6 +30,18 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """The keys of a range that were written after some revision, sorted, and how many there are in all, at `revision`.
+
+    So what is known of a large range can be told from what there is without reading what stayed as it was.
+    """
+
+    revision: int
+    count: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """A key that went away, by a delete or with its lease."""
 
@@ -122,6 +134,10 @@ class Store(Protocol):
 
     async def snapshot(self, *prefixes: str) -> Snapshot:
         """Return all keys under the prefixes, read at one revision (linearizable, paged inside)."""
+        ...
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        """Return the keys under the prefix with a mod revision after this one, and count all (linearizable, paged)."""
         ...
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:

@@ -8,10 +8,10 @@ from clusterd.clock import boottime_s
 from clusterd.errors import StoreError, StoreUnavailable, Uncertain
 from clusterd.metrics import Call, Histogram
 from clusterd.metrics.histogram import SHORT_S
-from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Snapshot, Store
+from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Since, Snapshot, Store
 
 ERRORS: dict[type[Exception], str] = {StoreUnavailable: "unavailable", StoreError: "refused", Uncertain: "uncertain"}
-CALLS = ("get", "snapshot", "transact", "grant", "refresh", "time_left", "revoke")
+CALLS = ("get", "snapshot", "since", "transact", "grant", "refresh", "time_left", "revoke")
 WATCH = "watch"  # which goes on for ever
 
 
@@ -54,6 +54,11 @@ class CountedStore:
         """Count and pass on."""
         with self._timed("snapshot"):
             return await self._inner.snapshot(*prefixes)
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        """Count and pass on."""
+        with self._timed("since"):
+            return await self._inner.since(prefix, revision)
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         """Count and pass on."""

@@ -7,7 +7,7 @@ import grpc
 
 from clusterd.errors import StoreUnavailable
 from clusterd.store._etcd3 import rpc
-from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Snapshot
+from clusterd.store.contract import Batch, Condition, Entry, Lease, Operation, Outcome, Since, Snapshot
 from clusterd.store.encoding import entry, raw, span, transaction
 from clusterd.store.endpoints import Credentials
 from clusterd.store.keepalive import Keepalive
@@ -48,31 +48,41 @@ class EtcdStore:
 
     async def snapshot(self, *prefixes: str) -> Snapshot:
         """Return all keys under the prefixes, read at one revision, in as many pages as it takes."""
-        wanted = disjoint(prefixes)
+        revision, entries, _ = await self._read(disjoint(prefixes), 0)
+        return Snapshot(revision, entries)
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        """Return the keys under the prefix that were written after a revision, and count all; etcd does the sifting."""
+        now, entries, count = await self._read([prefix], revision + 1)
+        return Since(now, count, entries)
+
+    async def _read(self, prefixes: Sequence[str], written_from: int) -> tuple[int, tuple[Entry, ...], int]:
+        """Return a revision, the keys that were last written from `written_from` on, and how many there are in all."""
         for _ in range(SNAPSHOT_ATTEMPTS):
             try:
-                return await self._read(wanted)
+                return await self._pages(prefixes, written_from)
             except Refused as error:
                 if error.code is not grpc.StatusCode.OUT_OF_RANGE:
                     raise
                 compacted = error  # between two pages: begin again at a newer revision
         raise StoreUnavailable("etcd compacts faster than its keys can be read: try again later") from compacted
 
-    async def _read(self, prefixes: Sequence[str]) -> Snapshot:
-        revision = 0
+    async def _pages(self, prefixes: Sequence[str], written_from: int) -> tuple[int, tuple[Entry, ...], int]:
+        revision = count = 0
         entries: list[Entry] = []
         for prefix in prefixes:
             where: dict[str, Any] = span(prefix)
-            more = True
+            more, first = True, True
             while more:
-                request = rpc.RangeRequest(**where, limit=PAGE, revision=revision)
+                request = rpc.RangeRequest(**where, limit=PAGE, revision=revision, min_mod_revision=written_from)
                 page = (await self._session.call(RANGE, request)).message
                 revision = revision or page.header.revision
+                count += page.count if first else 0  # that of a later page leaves out what came before
                 entries += (entry(kv) for kv in page.kvs)
-                more = page.more
+                more, first = page.more, False
                 if more:
                     where["key"] = page.kvs[-1].key + b"\0"
-        return Snapshot(revision, tuple(entries))
+        return revision, tuple(entries), count
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         """Do all operations at one revision if every condition holds, else nothing."""

@@ -23,6 +23,7 @@ from clusterd.store.contract import (
     Operation,
     Outcome,
     Put,
+    Since,
     Snapshot,
 )
 from clusterd.store.transaction import disjoint, groups, size_bytes
@@ -163,6 +164,12 @@ class MemoryStore:
         data, wanted = self._reach(), disjoint(prefixes)
         found = (data.entries[key] for key in sorted(data.entries) if key.startswith(wanted))
         return Snapshot(data.revision, tuple(found))
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        """Return the keys under the prefix that were written after a revision, and count all."""
+        data = self._reach()
+        found = [data.entries[key] for key in sorted(data.entries) if key.startswith(prefix)]
+        return Since(data.revision, len(found), tuple(each for each in found if each.mod_revision > revision))
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         """Do all operations at one revision if every condition holds, else nothing."""

@@ -53,6 +53,28 @@ async def test_the_next_commit_is_read_from_its_record_alone() -> None:
     assert followed.cluster.virtuals["v0001"] is base.cluster.virtuals["v0001"]
 
 
+@pytest.mark.parametrize(
+    ("written", "snapshots"),  # two: of the objects, and of the history that has the committed ones
+    [
+        (Put("/elsewhere", b""), 0),
+        (Put(KEYS.config(1) + "virtuals/v0003", b"{}"), 2),
+        (Put(KEYS.config(1) + "virtuals/another", b"{}"), 2),
+        (Delete(KEYS.config(1) + "virtuals/v0003"), 2),
+    ],
+)
+async def test_what_nobody_touched_is_not_read_again_and_whatever_was_is(written: Put | Delete, snapshots: int) -> None:
+    store = Counting()
+    await commit(store, KEYS, None, from_data(big_data(10, 3)), ALICE)
+    before = await read(store, KEYS)
+    await store.transact((), [written])
+    store.snapshots = 0
+    after = await read(store, KEYS, before)
+    assert store.snapshots == snapshots
+    assert after is not None
+    assert after.strays == (written.key.removeprefix(KEYS.config(1)),) * bool(snapshots)
+    assert after.revision == (await store.snapshot("")).revision
+
+
 @given(clusters(), clusters(), st.booleans())
 @settings(max_examples=60)
 async def test_whatever_was_changed_reading_on_says_the_same_as_reading(

@@ -13,6 +13,7 @@ from clusterd.store.contract import (
     Operation,
     Outcome,
     Put,
+    Since,
 )
 from clusterd.store.etcd import PAGE
 from tests.store.conftest import Bench, put, take
@@ -162,9 +163,33 @@ async def test_a_snapshot_larger_than_a_page_is_complete(bench: Bench) -> None:
     assert len((await bench.store.snapshot(bench.prefix + "a/", bench.prefix + "b/")).entries) == 2 * PAGE + 1000
 
 
+async def test_what_was_written_since_a_revision_comes_without_the_rest_which_is_counted(bench: Bench) -> None:
+    prefix, store = bench.prefix, bench.store
+    start = await put(store, prefix)
+    assert await store.since(prefix + "a/", 0) == Since(start, 0, ())
+    revisions = {name: await put(store, prefix + name) for name in ("a/3", "a/2", "a", "a/1", "a0", "b")}
+    last = await put(store, prefix + "a/2", b"again")
+    again = Entry(prefix + "a/2", b"again", revisions["a/2"], last)
+    one = Entry(prefix + "a/1", b"", revisions["a/1"], revisions["a/1"])
+    assert await store.since(prefix + "a/", last) == Since(last, 3, ())
+    assert await store.since(prefix + "a/", revisions["a/1"]) == Since(last, 3, (again,))
+    assert await store.since(prefix + "a/", revisions["a/1"] - 1) == Since(last, 3, (one, again))
+    await store.transact((), (Delete(prefix + "a/2"),))
+    assert await store.since(prefix + "a/", revisions["a/1"] - 1) == Since(last + 1, 2, (one,))
+
+
+async def test_what_was_written_since_a_revision_may_be_larger_than_a_page(bench: Bench) -> None:
+    old = await bench.store.transact((), [Put(f"{bench.prefix}{n:05}", b"") for n in range(PAGE + 700)])
+    new = await bench.store.transact((), [Put(f"{bench.prefix}{n:05}", b"") for n in range(600, PAGE + 900)])
+    since = await bench.store.since(bench.prefix, old.revision)
+    assert (since.revision, since.count, len(since.entries)) == (new.revision, PAGE + 900, PAGE + 300)
+    assert since.entries == (await bench.store.snapshot(bench.prefix)).entries[600:]
+
+
 async def test_the_empty_prefix_is_everything(bench: Bench) -> None:
     revision = await put(bench.store, bench.prefix + "a")
     assert bench.prefix + "a" in {entry.key for entry in (await bench.store.snapshot("")).entries}
+    assert [entry.mod_revision for entry in (await bench.store.since("", revision - 1)).entries] == [revision]
     (batch,) = await take(bench.store.watch("", revision), 1)
     assert batch.revision == revision
 

@@ -28,6 +28,7 @@ async def test_every_call_is_counted_and_answered_by_the_store_behind() -> None:
     entry = await store.get("/k")
     assert entry
     assert (await store.snapshot("/")).entries == (entry,)
+    assert (await store.since("/", 0)).entries == (entry,)
     watch = store.watch("/", entry.mod_revision)
     assert (await anext(watch)).changes == (entry,)
     await watch.aclose()

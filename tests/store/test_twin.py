@@ -61,6 +61,8 @@ async def test_the_store_in_memory_goes_step_by_step_as_etcd_does(seed: int, ser
         assert await memory.transact(conditions, operations) == outcome
         revisions.append(outcome.revision)
         assert await memory.snapshot(prefix) == await etcd.snapshot(prefix)
+        since = dice.choice(revisions)
+        assert await memory.since(prefix, since) == await etcd.since(prefix, since)
     assert await until(memory.watch(prefix, start + 1), revisions[-1]) == await until(
         etcd.watch(prefix, start + 1), revisions[-1]
     )
