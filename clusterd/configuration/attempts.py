@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from clusterd import document
 from clusterd.changes import summary
+from clusterd.configuration.objects import after
 from clusterd.configuration.reading import Committed, changes_between
 from clusterd.configuration.staging import leftovers
 from clusterd.errors import UnsafeChange
@@ -51,9 +52,7 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
 
     What it writes back is no change of what is committed, so only the message can tell of it.
     """
-    before = dict(base.objects)  # each is looked at a few times
-    wanted = _wanted(before, document.objects_after(cluster, base.cluster, before))
-    changed = _changed(before, wanted)
+    changed = _changed(base.objects, *document.other_objects(base.cluster, cluster))
     if not changed and not base.strays:
         return None
     said = replace(signature, message=_message(signature.message, changed, base.strays))
@@ -62,7 +61,7 @@ def following(keys: Keys, base: Committed, cluster: Cluster, signature: Signatur
     return Attempt(
         new,
         head_of(new, base.head.generation, hashes),
-        wanted,
+        after(base.objects, changed),
         hashes,
         written=tuple(dict.fromkeys([*changed, *base.strays])),
         guard=(Modified(keys.head, base.head_revision),),
@@ -130,14 +129,11 @@ def _message(message: str, changed: Mapping[str, ObjectChange], strays: Sequence
     return f"{told} ({written_back(strays)})" if told else written_back(strays)
 
 
-def _wanted(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the objects; an equal one stays as it was written, so that its hash does (1 is not 1.0)."""
-    return {name: before[name] if before.get(name) == value else value for name, value in after.items()}
-
-
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, ObjectChange]:
-    return {
-        name: ObjectChange(before=before.get(name), after=after.get(name))
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
-    }
+def _changed(before: Mapping[str, Any], fresh: Mapping[str, Any], gone: Iterable[str] = ()) -> dict[str, ObjectChange]:
+    """Return what is other. What is equal is not: it stays as it was written, so that its hash does (1 is not 1.0)."""
+    changed = {}
+    for name, value in fresh.items():
+        old = before.get(name)
+        if old != value:
+            changed[name] = ObjectChange(before=old, after=value)
+    return changed | {name: ObjectChange(before=before[name]) for name in gone}

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clusterd.history import ObjectChange, there
+from clusterd.history import ObjectChange, changed_objects, there
 from clusterd.sharing import patched
 
 _QUICKLY = 1  # a level of zlib: the others take longer and save little
@@ -47,6 +47,11 @@ class Objects(Mapping[str, Any]):
         """Return the objects after a commit with these changes."""
         fresh = _packed(there(changes))
         return Objects(patched(self._packed, fresh, changes.keys() - fresh.keys()))
+
+
+def after(objects: Mapping[str, Any], changes: Mapping[str, ObjectChange]) -> Mapping[str, Any]:
+    """Return objects after a commit with these changes, kept as they were."""
+    return objects.after(changes) if isinstance(objects, Objects) else changed_objects(objects, changes)
 
 
 def _packed(objects: Mapping[str, Any]) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from clusterd import document
 from clusterd.changes import Change, changes
 from clusterd.collecting import collecting_seldom
-from clusterd.configuration.objects import Objects, decoded, packed
+from clusterd.configuration.objects import Objects, after, decoded, packed
 from clusterd.errors import ConfigError, Problem
 from clusterd.history import (
     Head,
@@ -20,7 +20,6 @@ from clusterd.history import (
     Outline,
     Record,
     changed_hashes,
-    changed_objects,
     from_parts,
     joined_hash,
     object_hashes,
@@ -115,10 +114,8 @@ def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Commi
     hashes = changed_hashes(known.hashes, record.changes)
     if (head.hash, head.config_hash, known.head.hash) != (record.hash, joined_hash(hashes), record.parent):
         return None
-    before = known.objects
-    new = record.changes
-    objects = before.after(new) if isinstance(before, Objects) else changed_objects(before, new)
-    cluster = _read_cluster(keys, head, _Held(objects, hashes), known, new.keys())
+    objects = after(known.objects, record.changes)
+    cluster = _read_cluster(keys, head, _Held(objects, hashes), known, record.changes.keys())
     return Committed(head, cluster, objects, hashes, entry.mod_revision, entry.mod_revision)
 
 

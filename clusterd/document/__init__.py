@@ -1,6 +1,7 @@
 """The YAML document ↔ `Cluster`, with all problems at once, each with its path and line."""
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import filterfalse
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -25,7 +26,7 @@ __all__ = [
     "from_data",
     "from_objects",
     "objects",
-    "objects_after",
+    "other_objects",
     "parse",
     "parse_yaml",
     "suggestion",
@@ -188,22 +189,22 @@ def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
     return flat
 
 
-def objects_after(cluster: Cluster, before: Cluster, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the objects of a cluster, where `known` are those of the one `before`, by name.
+def other_objects(before: Cluster, after: Cluster) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Return the objects of a cluster that were not there before, or not as the very same object of the model, by name.
 
-    They are taken over for what is the very same object of the model in both: that saves the work of all the rest.
+    Then the names of those that are gone. Writing a cluster that was made of another costs only what is other.
     """
     others = Cluster.model_construct(
-        settings=cluster.settings,
-        routers=_others(before.routers, cluster.routers),
-        virtuals=_others(before.virtuals, cluster.virtuals),
+        settings=after.settings,
+        routers=_others(before.routers, after.routers),
+        virtuals=_others(before.virtuals, after.virtuals),
     )
     fresh = objects(others)
-    if cluster.settings is before.settings:
-        fresh["cluster"] = known["cluster"]
-    names = ["cluster", *(f"routers/{label}" for label in cluster.routers)]
-    names += [f"virtuals/{label}" for label in cluster.virtuals]
-    return {name: fresh[name] if name in fresh else known[name] for name in names}
+    if after.settings is before.settings:
+        del fresh["cluster"]
+    gone = [f"routers/{label}" for label in before.routers if label not in after.routers]
+    gone += [f"virtuals/{label}" for label in filterfalse(after.virtuals.__contains__, before.virtuals)]
+    return fresh, tuple(gone)
 
 
 def from_objects(flat: Mapping[str, Any]) -> Cluster:
@@ -241,7 +242,7 @@ def changed(cluster: Cluster, there: Mapping[str, Any], gone: Collection[str]) -
 
 def _others(before: Mapping[str, _T], after: Mapping[str, _T]) -> dict[str, _T]:
     """Return what is there after and not the very same as before."""
-    return {label: after[label] for label in after.keys() & changed_keys(before, after)}
+    return {label: after[label] for label in filter(changed_keys(before, after).__contains__, after)}
 
 
 def _with(known: Mapping[str, _T], fresh: Mapping[str, _T], gone: Iterable[str]) -> Mapping[str, _T]:

@@ -142,11 +142,10 @@ def test_of_a_cluster_made_of_another_only_what_is_other_is_written_anew(
     whole = pick.choice([before.settings, other.settings])
     routers, virtuals = mixed(before.routers, other.routers), mixed(before.virtuals, other.virtuals)
     after = Cluster.model_construct(settings=whole, routers=routers, virtuals=virtuals)
-    known = document.objects(before)
-    found = document.objects_after(after, before, known)
-    assert found == document.objects(after)
-    assert list(found) == list(document.objects(after))
+    fresh, gone = document.other_objects(before, after)
+    wanted = document.objects(after)
     same = {f"virtuals/{name}" for name, each in virtuals.items() if before.virtuals.get(name) is each}
     same |= {f"routers/{name}" for name, each in routers.items() if before.routers.get(name) is each}
     same |= {"cluster"} if whole is before.settings else set()
-    assert same == {name for name, value in found.items() if value is known.get(name)}
+    assert list(fresh.items()) == [(name, value) for name, value in wanted.items() if name not in same]
+    assert set(gone) == document.objects(before).keys() - wanted.keys()
