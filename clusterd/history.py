@@ -5,7 +5,6 @@ hash of a record covers all of it, the parent's hash too: who alters an old reco
 the head. Values are JSON that a person can read with etcdctl. Nothing here reads a clock or talks to etcd.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clusterd.hashes import Hashes, canonical_hash
 from clusterd.sharing import patched
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
@@ -113,7 +113,7 @@ def recorded(
     return unsealed.model_copy(update={"hash": digest(unsealed)})
 
 
-def head_of(record: Record, generation: int, hashes: Mapping[str, str]) -> Head:
+def head_of(record: Record, generation: int, hashes: Hashes) -> Head:
     """Return the head after this commit, whose objects now have these hashes."""
     return Head(
         number=record.number,
@@ -123,7 +123,7 @@ def head_of(record: Record, generation: int, hashes: Mapping[str, str]) -> Head:
         time=record.time,
         message=record.message,
         hash=record.hash,
-        config_hash=joined_hash(hashes),
+        config_hash=hashes.whole,
     )
 
 
@@ -157,26 +157,18 @@ def from_parts(outline: bytes, parts: Iterable[bytes]) -> Record:
 
 def digest(record: Record) -> str:
     """Return the hash that the record should carry: over the fields it has, not those that a later version knows."""
-    return _sha256(record.model_dump(mode="json", exclude={"hash"}, exclude_unset=True))
+    return canonical_hash(record.model_dump(mode="json", exclude={"hash"}, exclude_unset=True))
 
 
-def object_hashes(objects: Mapping[str, Any]) -> dict[str, str]:
+def object_hashes(objects: Mapping[str, Any]) -> Hashes:
     """Return the hash of each object of a configuration, by name."""
-    return {name: _sha256(value) for name, value in objects.items()}
+    return Hashes.of({name: canonical_hash(value) for name, value in objects.items()})
 
 
-def joined_hash(hashes: Mapping[str, str]) -> str:
-    """Return the hash of a whole configuration from those of its objects, by name; their order does not matter.
-
-    So whoever knows the hashes of what did not change need not look at it again.
-    """
-    return _sha256(dict(hashes))
-
-
-def changed_hashes(hashes: Mapping[str, str], changes: Mapping[str, ObjectChange]) -> dict[str, str]:
+def changed_hashes(hashes: Hashes, changes: Mapping[str, ObjectChange]) -> Hashes:
     """Return the hashes after a commit with these changes."""
-    after = {name: _sha256(value) for name, value in there(changes).items()}
-    return patched(hashes, after, changes.keys() - after.keys())
+    after = {name: canonical_hash(value) for name, value in there(changes).items()}
+    return hashes.after(after, changes.keys() - after.keys())
 
 
 def changed_objects(objects: Mapping[str, Any], changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
@@ -188,11 +180,6 @@ def changed_objects(objects: Mapping[str, Any], changes: Mapping[str, ObjectChan
 def there(changes: Mapping[str, ObjectChange]) -> dict[str, Any]:
     """Return the objects that are there after a commit, of those that it changed."""
     return {name: change.after for name, change in changes.items() if change.after is not None}
-
-
-def _sha256(data: Any) -> str:
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def replayed(records: Iterable[Record]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ PURE = tuple(
         "merge",
         "brakes",
         "past",
+        "hashes",
         "history",
         "keys",
         "rights",

@@ -13,6 +13,7 @@ from clusterd.configuration.objects import after
 from clusterd.configuration.reading import Committed, changes_between
 from clusterd.configuration.staging import leftovers
 from clusterd.errors import UnsafeChange
+from clusterd.hashes import Hashes
 from clusterd.history import (
     NO_PARENT,
     Head,
@@ -40,7 +41,7 @@ class Attempt:
     record: Record
     head: Head  # where the objects are changed in place
     objects: Mapping[str, Any]  # all of them, by name, as they will be
-    hashes: Mapping[str, str]  # of all of them
+    hashes: Hashes  # of all of them
     written: tuple[str, ...]  # those to write, or to remove where `objects` has none of the name
     guard: tuple[Condition, ...]  # nobody else has committed
     barrier: Put  # makes the guard fail from then on, and changes nothing else

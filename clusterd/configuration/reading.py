@@ -14,6 +14,7 @@ from clusterd.changes import Change, changes
 from clusterd.collecting import collecting_seldom
 from clusterd.configuration.objects import Objects, after, decoded, packed
 from clusterd.errors import ConfigError, Problem
+from clusterd.hashes import Hashes, canonical_hash
 from clusterd.history import (
     Head,
     ObjectChange,
@@ -21,7 +22,6 @@ from clusterd.history import (
     Record,
     changed_hashes,
     from_parts,
-    joined_hash,
     object_hashes,
     replayed,
     there,
@@ -39,7 +39,7 @@ class _Held:
     """Objects with their hashes."""
 
     objects: Mapping[str, Any]
-    hashes: Mapping[str, str]
+    hashes: Hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Committed:
     head: Head
     cluster: Cluster = field(repr=False)
     objects: Mapping[str, Any] = field(repr=False)  # by name (``virtuals/web``), as they were committed
-    hashes: Mapping[str, str] = field(repr=False)  # of the objects, by name
+    hashes: Hashes = field(repr=False)  # of the objects, by name
     head_revision: int  # the head's mod revision: what the next commit is compared with
     revision: int  # of the snapshot: watch from the next one
     strays: tuple[str, ...] = ()  # objects whose value in etcd is not the committed one: somebody went past the commits
@@ -112,7 +112,7 @@ def _led_to(keys: Keys, known: Committed, entry: Entry, record: Record) -> Commi
     """Return what is committed after this record, None where it and the head do not fit what is known."""
     head = parsed(Head, entry)
     hashes = changed_hashes(known.hashes, record.changes)
-    if (head.hash, head.config_hash, known.head.hash) != (record.hash, joined_hash(hashes), record.parent):
+    if (head.hash, head.config_hash, known.head.hash) != (record.hash, hashes.whole, record.parent):
         return None
     objects = after(known.objects, record.changes)
     cluster = _read_cluster(keys, head, _Held(objects, hashes), known, record.changes.keys())
@@ -169,16 +169,16 @@ async def _committed(
     prefix = keys.config(head.generation)
     entries = [entry for entry in snapshot.entries if entry.key.startswith(prefix)]
     held = found = await asyncio.to_thread(_found, prefix, entries, compact)
-    if joined_hash(found.hashes) != head.config_hash:
+    if found.hashes.whole != head.config_hash:
         past = [one for one in await records(store, keys) if one.number <= head.number]
         there = replayed(past)
         held = _Held(Objects.of(there) if compact else there, object_hashes(there))
-        if joined_hash(held.hashes) != head.config_hash:
+        if held.hashes.whole != head.config_hash:
             newer = [e.key for e in snapshot.entries if e.mod_revision > entry.mod_revision] or [prefix]
             what = f"is not what commit {head.number} left here, and the history does not give that back"
             raise ConfigError([Problem(0, key, what) for key in newer])
-    strays = tuple(sorted(_others(found.hashes, held.hashes)))
-    names = _others(known.hashes, held.hashes) if known else set[str]()
+    strays = tuple(sorted(found.hashes.others(held.hashes)))
+    names = known.hashes.others(held.hashes) if known else set[str]()
     # In a thread: a lease may not wait for a big one.
     cluster = await asyncio.to_thread(_read_cluster, keys, head, held, known, names)
     return Committed(
@@ -195,13 +195,8 @@ def _found(prefix: str, entries: Iterable[Entry], compact: bool) -> _Held:
     for entry in entries:
         name = entry.key.removeprefix(prefix)
         values[name] = packed(entry.value)
-        hashes |= object_hashes({name: decoded(entry.value)})
-    return _Held(Objects(values), hashes)
-
-
-def _others(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
-    """Return the names of the objects of which the hashes are not the same."""
-    return {name for name, _ in before.items() ^ after.items()}
+        hashes[name] = canonical_hash(decoded(entry.value))
+    return _Held(Objects(values), Hashes.of(hashes))
 
 
 async def _untouched(store: Store, keys: Keys, head: Entry, known: Committed) -> int:

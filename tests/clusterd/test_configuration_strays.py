@@ -11,7 +11,6 @@ from clusterd.history import (
     as_json,
     broken_links,
     head_of,
-    joined_hash,
     object_hashes,
     recorded,
 )
@@ -121,7 +120,7 @@ async def test_an_equal_value_that_was_written_in_another_way_is_no_stray_later(
     base = await commit(store, KEYS, None, manual(), ALICE)
     beat = {"keepalive_s": 1, "deadtime_s": 3, "port": 5390}  # the model says 1.0
     objects = {**base.objects, "cluster": {**base.objects["cluster"], "heartbeat": beat}}
-    head = base.head.model_copy(update={"config_hash": joined_hash(object_hashes(objects))})
+    head = base.head.model_copy(update={"config_hash": object_hashes(objects).whole})
     settings_key = KEYS.config_object(1, "cluster")
     await by_hand(store, Put(settings_key, json.dumps(objects["cluster"]).encode()), Put(KEYS.head, as_json(head)))
     await commit(store, KEYS, await known(store), with_weight(5), ALICE)

@@ -4,6 +4,7 @@ import pytest
 
 from clusterd.configuration import Committed
 from clusterd.errors import ConfigError, Problem
+from clusterd.hashes import Hashes
 from clusterd.history import Author, Head
 from clusterd.model import Cluster
 from watchers.acceptance import refusal
@@ -25,7 +26,7 @@ def committed(number: int, hash_: str = ONE) -> Committed:
         hash=hash_,
         config_hash=ONE,
     )
-    return Committed(head, Cluster(), {}, {}, 1, 1)
+    return Committed(head, Cluster(), {}, Hashes.of({}), 1, 1)
 
 
 @pytest.mark.parametrize("current", [None, FOLLOWED])
