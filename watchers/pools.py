@@ -7,6 +7,7 @@ else is wanted of the kernel now. Nothing here waits.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from clusterd.clock import boottime_s
@@ -27,8 +28,9 @@ class Pools:
         self._cluster = Cluster()
         self._memories: dict[str, Memory] = {}
         self._leaving: set[str] = set()  # the virtual servers whose drained real servers leave in the end
-        self._again_s: dict[str, float] = {}
-        self._next_s = float("inf")  # the first of them: most ticks come before it
+        self._touched: dict[str, None] = {}  # the names of those that may be others, in their order
+        self._again_s: dict[str, float] = {}  # when the others may be
+        self._next_s = float("inf")  # none of them before that
         self.all: Mapping[str, Pool] = {}
         self.notable: dict[
             str, Pool
@@ -46,7 +48,7 @@ class Pools:
         names = others(before, cluster)
         gone = names - cluster.virtuals.keys()
         for name in gone:
-            for known in (self._memories, self._again_s, self.notable, self.could_not_depool):
+            for known in (self._memories, self._touched, self._again_s, self.notable, self.could_not_depool):
                 known.pop(name, None)
             self._leaving.discard(name)
         if gone:
@@ -58,7 +60,7 @@ class Pools:
         """Say that these virtual servers may be others now."""
         for name in names:
             if name in self._cluster.virtuals:
-                self._again_s[name] = self._next_s = float("-inf")
+                self._touched[name] = None
 
     def touch_all(self) -> None:
         """Say that all may be."""
@@ -93,7 +95,7 @@ class Pools:
     @property
     def touched(self) -> bool:
         """Whether there are virtual servers that may be others by now, whatever the time is."""
-        return self._next_s == float("-inf")
+        return bool(self._touched)
 
     def kept(self) -> dict[str, int]:
         """Return how many servers of which virtual server stay although they are down."""
@@ -101,14 +103,18 @@ class Pools:
 
     def look(self, now_s: float, most: int | None = None) -> bool:
         """Work out what may have changed by now, of so many virtual servers, and return whether it did."""
-        if now_s < self._next_s:
-            return False
+        if now_s >= self._next_s:
+            self._touched |= dict.fromkeys(name for name, again_s in self._again_s.items() if again_s <= now_s)
+            self._next_s = min((again_s for again_s in self._again_s.values() if again_s > now_s), default=float("inf"))
         fresh: dict[str, Pool] = {}
-        for name in [name for name, again_s in self._again_s.items() if again_s <= now_s][:most]:
+        for name in tuple(islice(self._touched, most)):
+            del self._touched[name]
             virtual = self._cluster.virtuals[name]
             seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
             before = self._memories.get(name, Memory())
-            memory, found, self._again_s[name] = pool(before, virtual, seen, now_s)
+            memory, found, again_s = pool(before, virtual, seen, now_s)
+            self._again_s[name] = again_s
+            self._next_s = min(self._next_s, again_s)
             self._memories[name] = memory
             (self._leaving.discard if virtual.drain_deadline_s is None else self._leaving.add)(name)
             if memory.kept:
@@ -122,7 +128,6 @@ class Pools:
                 self.notable[name] = found
         if fresh:
             self.all = patched(self.all, fresh)
-        self._next_s = min(self._again_s.values(), default=float("inf"))
         return bool(fresh)
 
     def _sighting(self, name: str, label: str, virtual: Virtual) -> Sighting:
