@@ -241,7 +241,7 @@ async def follow(
     again_s = RELIST_S
     while True:
         try:
-            if known is None or not (many and known.still(await store.since(prefix, known.whole_at))):
+            if known is None or not (many and known.still(await store.since(prefix, known.before))):
                 began_s = boottime_s()
                 snapshot = await store.snapshot(prefix)
                 await listed(snapshot)

@@ -116,14 +116,47 @@ async def test_what_a_watch_missed_is_found_whatever_came_after_it(
         await until(lambda: there == wanted)
 
 
-async def test_an_etcd_that_was_restored_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seen_whole", [False, True])
+@pytest.mark.parametrize("again", [b"before", b"rewritten"])
+async def test_an_etcd_that_was_restored_is_read_whole_even_if_it_has_overtaken_what_was_known(
+    seen_whole: bool, again: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Lossy()
-    await store.transact((), [Put("k/1", b"before")])
+    await store.transact((), [Put("k/1", b"before"), Put("k/2", b"")])
     restored = copied(store)
     async with followed(store, monkeypatch) as there:
-        await until(lambda: len(there) == 1)
+        await until(lambda: len(there) == 2)
         await store.transact((), [Put("k/1", b"after")])
+        for count in range(5):
+            await store.transact((), [Put("elsewhere", b"%d" % count)])
         await until(lambda: there["1"] == b"after")
+        if seen_whole:
+            await asyncio.sleep(0.3)
         store._data = restored._data
-        await store.transact((), [Put("elsewhere", b"")])  # at the revision that the lost write had
-        await until(lambda: there["1"] == b"before")
+        if again != b"before":
+            await store.transact(
+                (),
+                [
+                    Put("elsewhere", b""),
+                ],
+            )
+            await store.transact((), [Put("k/1", again)])
+        for count in range(10):
+            await store.transact((), [Put("elsewhere", b"%d" % count)])
+        await until(lambda: there["1"] == again)
+        assert there == {"1": again, "2": b""}
+
+
+async def test_a_range_of_which_all_that_was_written_last_is_gone_is_read_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Lossy()
+    await store.transact((), [Put("k/1", b"")])
+    await store.transact((), [Put("k/2", b"")])
+    async with followed(store, monkeypatch) as there:
+        await until(lambda: len(there) == 2)
+        await store.transact((), [Delete("k/2")])
+        await until(lambda: store.snapshots == 2)
+        assert there == {"1": b""}
+        await asyncio.sleep(0.3)
+        assert store.snapshots == 2
