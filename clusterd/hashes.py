@@ -16,7 +16,7 @@ from typing import Any
 
 from clusterd.sharing import patched
 
-_GROUPS = 64  # of 1,000 objects about as many as objects in each
+_GROUPS = 64  # of 4,096 objects as many as objects in each. Every head's hash is made by them: they cannot be others
 
 
 def canonical_hash(data: Any) -> str:
@@ -60,6 +60,11 @@ class Hashes(Mapping[str, str]):
         groups = {group for group, _ in self._joined.items() ^ after._joined.items()}
         pairs = ((self._groups.get(group, {}), after._groups.get(group, {})) for group in groups)
         return {name for one, other in pairs for name, _ in one.items() ^ other.items()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hashes) and self._joined == other._joined
+
+    __hash__ = None  # type: ignore[assignment]  # as of a mapping
 
     def __getitem__(self, name: str) -> str:
         return self._groups.get(_group(name), {})[name]

@@ -27,6 +27,7 @@ log = logging.getLogger("clusterd.router")
 RELIST_S = 30.0
 # Verdicts are looked at again more seldom where there are so many that reading them took a larger share of the time.
 RELIST_SHARE, RELIST_MOST_S = 0.0005, 300.0
+WHOLE_EVERY = 10  # looks: of many keys, all are read
 RETRY_S = 0.25
 SLICE = 1000  # keys
 
@@ -234,20 +235,21 @@ async def follow(
 ) -> None:
     """Read everything under a prefix, then tell each change; read it again now and then and after every trouble.
 
-    Where there may be `many` keys they are read again only if etcd has something else than what was told.
+    Where there may be `many` keys, most times they are read again only if etcd has something else than what was told.
     """
     trouble = Trouble(f"watching {prefix}")
     known: KnownRange | None = None
-    again_s = RELIST_S
+    looks, again_s = 0, RELIST_S
     while True:
         try:
-            if known is None or not (many and known.still(await store.since(prefix, known.before))):
+            if known is None or looks == WHOLE_EVERY or not (many and await _looked(store, prefix, known, changed)):
                 began_s = boottime_s()
                 snapshot = await store.snapshot(prefix)
                 await listed(snapshot)
-                known = KnownRange(snapshot)
+                known, looks = KnownRange(snapshot), 0
                 del snapshot  # it may be large, and is not needed until the next one
                 again_s = relist_s(boottime_s() - began_s, many)
+            looks += 1
             trouble.ends()
             watch = store.watch(prefix, known.revision + 1)
             async with asyncio.timeout(again_s), aclosing(watch) as batches:
@@ -262,3 +264,12 @@ async def follow(
             known = None
             trouble.begins(error)
             await asyncio.sleep(RETRY_S)
+
+
+async def _looked(store: Store, prefix: str, known: KnownRange, changed: Callable[[Batch], Awaitable[None]]) -> bool:
+    """Tell what was written since the watch ended, and return whether etcd has what was told then."""
+    since = await store.since(prefix, known.before)
+    if late := known.late(since):
+        await changed(late)
+        known.take(late)
+    return known.still(since)

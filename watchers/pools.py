@@ -94,7 +94,7 @@ class Pools:
 
     @property
     def touched(self) -> bool:
-        """Whether there are virtual servers that may be others by now, whatever the time is."""
+        """Whether there are virtual servers that may be others and were not worked out yet."""
         return bool(self._touched)
 
     def kept(self) -> dict[str, int]:
@@ -108,12 +108,12 @@ class Pools:
             self._next_s = min((again_s for again_s in self._again_s.values() if again_s > now_s), default=float("inf"))
         fresh: dict[str, Pool] = {}
         for name in tuple(islice(self._touched, most)):
-            del self._touched[name]
             virtual = self._cluster.virtuals[name]
             seen = {label: self._sighting(name, label, virtual) for label in virtual.servers}
             before = self._memories.get(name, Memory())
             memory, found, again_s = pool(before, virtual, seen, now_s)
             self._again_s[name] = again_s
+            del self._touched[name]
             self._next_s = min(self._next_s, again_s)
             self._memories[name] = memory
             (self._leaving.discard if virtual.drain_deadline_s is None else self._leaving.add)(name)

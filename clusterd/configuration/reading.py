@@ -69,10 +69,10 @@ async def read(store: Store, keys: Keys, known: Committed | None = None, *, comp
     Raises ConfigError, with the key as the path, where a value cannot be read or is not what was committed and the
     history cannot give it back.
     """
+    if known is not None and (revision := await _untouched(store, keys, known)):
+        return replace(known, revision=revision)
     head = await store.get(keys.head)
     while head is not None:
-        if known is not None and (revision := await _untouched(store, keys, head, known)):
-            return replace(known, revision=revision)
         generation = parsed(Head, head).generation
         snapshot = await store.snapshot(keys.head, keys.config(generation))
         head = next((entry for entry in snapshot.entries if entry.key == keys.head), None)
@@ -199,17 +199,18 @@ def _found(prefix: str, entries: Iterable[Entry], compact: bool) -> _Held:
     return _Held(Objects(values), Hashes.of(hashes))
 
 
-async def _untouched(store: Store, keys: Keys, head: Entry, known: Committed) -> int:
-    """Return at which revision nothing was written since the known commit was read, 0 where something was.
+async def _untouched(store: Store, keys: Keys, known: Committed) -> int:
+    """Return a revision at which everything was as the known commit left it, 0 where something is not.
 
     What is written later has a later revision than the head, and what was removed is missed by counting: so nobody has
-    to read thousands of values that stayed as they were.
+    to read thousands of values that stayed as they were. A head that is the same afterwards was the same then.
     """
-    alike = head.mod_revision == known.head_revision and parsed(Head, head) == known.head
-    if not alike or not known.whole or known.strays:
+    if not known.whole or known.strays:
         return 0
-    since = await store.since(keys.config(known.head.generation), head.mod_revision)
-    return since.revision if since.count == len(known.objects) and not since.entries else 0
+    since = await store.since(keys.config(known.head.generation), known.head_revision)
+    head = await store.get(keys.head)
+    alike = head is not None and head.mod_revision == known.head_revision and parsed(Head, head) == known.head
+    return since.revision if alike and since.count == len(known.objects) and not since.entries else 0
 
 
 def _read_cluster(keys: Keys, head: Head, held: _Held, known: Committed | None, names: AbstractSet[str]) -> Cluster:

@@ -11,7 +11,7 @@ from clusterd.document import from_data
 from clusterd.history import broken_links, replayed
 from clusterd.keys import Keys
 from clusterd.model import Cluster
-from clusterd.store.contract import Condition, Entry, Operation, Outcome, Snapshot, Store
+from clusterd.store.contract import Condition, Entry, Operation, Outcome, Since, Snapshot, Store
 from clusterd.store.memory import MemoryStore
 from tests.clusterd.commits import ALICE, KEYS
 
@@ -132,6 +132,12 @@ class Ending(MemoryStore):
         snapshot = await super().snapshot(*prefixes)
         self._after_call()
         return snapshot
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        self._before_call()
+        since = await super().since(prefix, revision)
+        self._after_call()
+        return since
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         self._before_call()

@@ -15,7 +15,7 @@ from clusterd.document import from_data
 from clusterd.errors import ConflictError, StoreUnavailable
 from clusterd.history import Author, Signature, broken_links, replayed
 from clusterd.model import Cluster
-from clusterd.store.contract import Condition, Entry, Operation, Outcome, Snapshot
+from clusterd.store.contract import Condition, Entry, Operation, Outcome, Since, Snapshot
 from clusterd.store.memory import MemoryStore
 from tests.clusterd.big import MANY, check_whole
 from tests.clusterd.commits import ALICE, KEYS, NOW, Interrupted, known
@@ -56,6 +56,10 @@ class Shared(MemoryStore):
     async def snapshot(self, *prefixes: str) -> Snapshot:
         await self._others()
         return await super().snapshot(*prefixes)
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        await self._others()
+        return await super().since(prefix, revision)
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         await self._others()

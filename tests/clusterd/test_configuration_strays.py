@@ -14,7 +14,7 @@ from clusterd.history import (
     object_hashes,
     recorded,
 )
-from clusterd.store.contract import Delete, Modified, Operation, Put
+from clusterd.store.contract import Delete, Modified, Operation, Put, Since
 from clusterd.store.memory import MemoryStore
 from tests.clusterd.commits import ALICE, BOB, EMPTY, KEYS, WEB, by_hand, known, with_weight
 from tests.clusterd.examples import manual
@@ -168,3 +168,33 @@ async def test_a_new_generation_is_followed_between_the_two_reads() -> None:
     committed = await read(flipping, KEYS)
     assert committed is not None
     assert (committed.head.generation, committed.cluster) == (2, manual())
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_commit_while_it_is_looked_whether_there_was_one_is_not_missed(early: bool) -> None:
+    """It is read at once, or what is read is of a revision before it, so that a watch from there on tells of it."""
+    store = MemoryStore()
+    await commit(store, KEYS, None, manual(), ALICE)
+    base = await read(store, KEYS)
+    assert base is not None
+    again = [Put(KEYS.config_object(2, name), json.dumps(value).encode()) for name, value in base.objects.items()]
+    head = await store.get(KEYS.head)
+    assert head is not None
+    flipped = Put(KEYS.head, head.value.replace(b'"generation": 1', b'"generation": 2'))
+
+    class Flipping(MemoryStore):
+        async def since(self, prefix: str, revision: int) -> Since:
+            if early:
+                await by_hand(store, flipped, *again)
+            since = await store.since(prefix, revision)
+            if not early:
+                await by_hand(store, flipped, *again)
+            return since
+
+    flipping = Flipping()
+    flipping._data = store._data
+    found = await read(flipping, KEYS, base)
+    flip = await store.get(KEYS.head)
+    assert found is not None
+    assert flip is not None
+    assert (found.head.generation, found.revision) == (2, flip.mod_revision)

@@ -130,7 +130,7 @@ async def running(folder: Path, virtuals: int) -> AsyncIterator[Rig]:
     router = Router("r1", store, KEYS, KernelWriter(lambda: kernel), places)
     task = asyncio.create_task(router.run())
     try:
-        await until(lambda: len(kernel.weights()) == virtuals * SERVERS and not router._not_ready, 30)
+        await until(lambda: len(kernel.weights()) == virtuals * SERVERS and not router._not_ready, 120)
         yield Rig(router, store, kernel, committed, data)
     finally:
         task.cancel()

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from clusterd.election import LeaseSeen
-from clusterd.store.contract import Batch, Delete, Lease, Operation, Put, Snapshot
+from clusterd.store.contract import Batch, Delete, Lease, Operation, Put, Since, Snapshot
 from clusterd.store.memory import MemoryStore
 from tests.clusterd.big import copied
 from watchers import feeds
@@ -49,7 +49,11 @@ class Lossy(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.lost: set[int] = set()
-        self.snapshots = 0
+        self.snapshots = self.looks = 0
+
+    async def since(self, prefix: str, revision: int) -> Since:
+        self.looks += 1
+        return await super().since(prefix, revision)
 
     async def snapshot(self, *prefixes: str) -> Snapshot:
         self.snapshots += 1
@@ -64,7 +68,8 @@ class Lossy(MemoryStore):
 @asynccontextmanager
 async def followed(store: Lossy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, bytes]]:
     """Follow what is below ``k/``, and look again ten times a second whether that is all."""
-    monkeypatch.setattr(feeds, "RELIST_S", 0.1)
+    for name in ("RELIST_S", "RELIST_MOST_S"):
+        monkeypatch.setattr(feeds, name, 0.1)
     there: dict[str, bytes] = {}
 
     def put(news: Mapping[str, bytes | None], whole: bool) -> None:
@@ -76,9 +81,11 @@ async def followed(store: Lossy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
                 there[name] = value
 
     following = asyncio.create_task(feeds.changes(store, "k/", put))
-    yield there
-    following.cancel()
-    await asyncio.wait([following])
+    try:
+        yield there
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -87,11 +94,17 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def looked(store: Lossy, times: int) -> None:
+    """Return after so many looks more."""
+    looks = store.looks
+    await until(lambda: store.looks >= looks + times)
+
+
 async def nothing_read(store: Lossy) -> None:
     """Check that nothing is read whole while a quiet range is looked at some times."""
-    await asyncio.sleep(0.2)
+    await looked(store, 2)
     before = store.snapshots
-    await asyncio.sleep(0.4)
+    await looked(store, 4)
     assert store.snapshots == before
 
 
@@ -137,7 +150,7 @@ async def test_an_etcd_that_was_restored_is_read_whole_even_if_it_has_overtaken_
             await store.transact((), [Put("elsewhere", b"%d" % count)])
         await until(lambda: there["1"] == b"after")
         if seen_whole:
-            await asyncio.sleep(0.3)
+            await looked(store, 2)
         store._data = restored._data
         if again != b"before":
             await store.transact(
@@ -165,3 +178,39 @@ async def test_a_range_of_which_all_that_was_written_last_is_gone_is_read_whole(
         await until(lambda: store.snapshots > 1)
         assert there == {"1": b""}
         await nothing_read(store)
+
+
+async def test_now_and_then_many_keys_are_read_whole_even_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell by revisions that one key came back with a backup and another one was deleted there."""
+    store = Lossy()
+    await store.transact((), [Put("k/1", b""), Put("k/2", b""), Put("k/3", b"")])
+    restored = copied(store)
+    monkeypatch.setattr(feeds, "WHOLE_EVERY", 4)
+    async with followed(store, monkeypatch) as there:
+        await until(lambda: len(there) == 3)
+        await store.transact((), [Delete("k/1")])
+        await until(lambda: len(there) == 2)
+        store._data = restored._data
+        await store.transact((), [Delete("k/2")])
+        for count in range(5):
+            await store.transact((), [Put("elsewhere", b"%d" % count)])
+        await until(lambda: set(there) == {"1", "3"})
+
+
+async def test_what_was_written_between_two_watches_is_told_without_reading_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Busy(Lossy):
+        """Somebody writes whenever it is looked at."""
+
+        async def since(self, prefix: str, revision: int) -> Since:
+            await self.transact((), [Put(f"k/{1 + self.looks % 5}", b"%d" % self.looks), Put("k/0", b"again")])
+            return await super().since(prefix, revision)
+
+    store = Busy()
+    await store.transact((), [Put("k/1", b""), Put("k/2", b"")])
+    async with followed(store, monkeypatch) as there:
+        await looked(store, 8)
+        wanted = {entry.key.removeprefix("k/"): entry.value for entry in (await store.snapshot("k/")).entries}
+        assert there == wanted
+        assert store.snapshots == 2  # the router's first, and this
