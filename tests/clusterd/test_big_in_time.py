@@ -19,7 +19,7 @@ from tests.clusterd.command_line import CommandLine
 from tests.clusterd.commits import ALICE
 
 FIRST_S = 8.0  # of 55,002 new objects, as nobody edits them
-OPENED_S = 2.0
+OPENED_S = 2.6  # 1.8 to 2.2 s beside other work
 COMMITTED_S = 3.0
 READ_S = 2.0  # routers, which have no person waiting
 CHANGED_S = 1.5  # 0.7 to 1.0 s where nothing else works
