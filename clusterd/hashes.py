@@ -10,7 +10,8 @@ none of it again, and of other groups not even at the hashes: of thousands of ob
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,12 +26,12 @@ def canonical_hash(data: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Hashes(Mapping[str, str]):
-    """The hashes of objects by name (``virtuals/web``), and of all of them together. A value: nobody changes it."""
+@dataclass(frozen=True)
+class Hashes:
+    """The hashes of objects by name (``virtuals/web``), and of all of them together; `of` makes them."""
 
-    def __init__(self, groups: Mapping[str, Mapping[str, str]], joined: Mapping[str, str]) -> None:
-        """Take hashes by group and name, and those of the groups; `of` makes them."""
-        self._groups, self._joined = groups, joined
+    _groups: Mapping[str, Mapping[str, str]] = field(compare=False)  # those of the groups tell
+    _joined: Mapping[str, str]
 
     @classmethod
     def of(cls, hashes: Mapping[str, str]) -> "Hashes":
@@ -60,20 +61,6 @@ class Hashes(Mapping[str, str]):
         groups = {group for group, _ in self._joined.items() ^ after._joined.items()}
         pairs = ((self._groups.get(group, {}), after._groups.get(group, {})) for group in groups)
         return {name for one, other in pairs for name, _ in one.items() ^ other.items()}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hashes) and self._joined == other._joined
-
-    __hash__ = None  # type: ignore[assignment]  # as of a mapping
-
-    def __getitem__(self, name: str) -> str:
-        return self._groups.get(_group(name), {})[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for group in self._groups.values() for name in group)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._groups.values()))
 
 
 def _group(name: str) -> str:

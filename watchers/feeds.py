@@ -242,7 +242,7 @@ async def follow(
     looks, again_s = 0, RELIST_S
     while True:
         try:
-            if known is None or looks == WHOLE_EVERY or not (many and await _looked(store, prefix, known, changed)):
+            if not (many and known and looks < WHOLE_EVERY and await _looked(store, prefix, known, changed)):
                 began_s = boottime_s()
                 snapshot = await store.snapshot(prefix)
                 await listed(snapshot)

@@ -228,7 +228,7 @@ def _cluster(held: _Held, known: Committed | None, names: AbstractSet[str]) -> C
     if known is not None:
         if not names:
             return known.cluster
-        fresh = {name: held.objects[name] for name in names if name in held.hashes}
+        fresh = {name: held.objects[name] for name in names if name in held.objects}
         cluster = document.changed(known.cluster, fresh, names - fresh.keys())
         if cluster is not None:
             return cluster

@@ -202,9 +202,8 @@ def other_objects(before: Cluster, after: Cluster) -> tuple[dict[str, dict[str, 
     fresh = objects(others)
     if after.settings is before.settings:
         del fresh["cluster"]
-    gone = [f"routers/{label}" for label in before.routers if label not in after.routers]
-    gone += [f"virtuals/{label}" for label in filterfalse(after.virtuals.__contains__, before.virtuals)]
-    return fresh, tuple(gone)
+    kinds = (("routers", before.routers, after.routers), ("virtuals", before.virtuals, after.virtuals))
+    return fresh, tuple(f"{kind}/{label}" for kind, old, new in kinds for label in filterfalse(new.__contains__, old))
 
 
 def from_objects(flat: Mapping[str, Any]) -> Cluster:

@@ -48,16 +48,15 @@ class EtcdStore:
 
     async def snapshot(self, *prefixes: str) -> Snapshot:
         """Return all keys under the prefixes, read at one revision, in as many pages as it takes."""
-        revision, entries, _ = await self._read(disjoint(prefixes), 0)
-        return Snapshot(revision, entries)
+        found = await self._read(disjoint(prefixes), 0)
+        return Snapshot(found.revision, found.entries)
 
     async def since(self, prefix: str, revision: int) -> Since:
         """Return the keys under the prefix that were written after a revision, and count all; etcd does the sifting."""
-        now, entries, count = await self._read([prefix], revision + 1)
-        return Since(now, count, entries)
+        return await self._read([prefix], revision + 1)
 
-    async def _read(self, prefixes: Sequence[str], written_from: int) -> tuple[int, tuple[Entry, ...], int]:
-        """Return a revision, the keys that were last written from `written_from` on, and how many there are in all."""
+    async def _read(self, prefixes: Sequence[str], written_from: int) -> Since:
+        """Return the keys that were last written from the revision `written_from` on, and count all."""
         for _ in range(SNAPSHOT_ATTEMPTS):
             try:
                 return await self._pages(prefixes, written_from)
@@ -67,7 +66,7 @@ class EtcdStore:
                 compacted = error  # between two pages: begin again at a newer revision
         raise StoreUnavailable("etcd compacts faster than its keys can be read: try again later") from compacted
 
-    async def _pages(self, prefixes: Sequence[str], written_from: int) -> tuple[int, tuple[Entry, ...], int]:
+    async def _pages(self, prefixes: Sequence[str], written_from: int) -> Since:
         revision = count = 0
         entries: list[Entry] = []
         for prefix in prefixes:
@@ -82,7 +81,7 @@ class EtcdStore:
                 more, first = page.more, False
                 if more:
                     where["key"] = page.kvs[-1].key + b"\0"
-        return revision, tuple(entries), count
+        return Since(revision, count, tuple(entries))
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         """Do all operations at one revision if every condition holds, else nothing."""

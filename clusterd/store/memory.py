@@ -97,6 +97,9 @@ class _Data:
         for lease_id in [lease_id for lease_id, term in self.terms.items() if term.end_s <= now_s]:
             self.end(lease_id)
 
+    def below(self, prefixes: tuple[str, ...]) -> tuple[Entry, ...]:
+        return tuple(self.entries[key] for key in sorted(self.entries) if key.startswith(prefixes))
+
     def holds(self, condition: Condition) -> bool:
         entry = self.entries.get(condition.key)
         if entry is None:
@@ -161,15 +164,14 @@ class MemoryStore:
 
     async def snapshot(self, *prefixes: str) -> Snapshot:
         """Return all keys under the prefixes."""
-        data, wanted = self._reach(), disjoint(prefixes)
-        found = (data.entries[key] for key in sorted(data.entries) if key.startswith(wanted))
-        return Snapshot(data.revision, tuple(found))
+        data = self._reach()
+        return Snapshot(data.revision, data.below(disjoint(prefixes)))
 
     async def since(self, prefix: str, revision: int) -> Since:
         """Return the keys under the prefix that were written after a revision, and count all."""
         data = self._reach()
-        found = [data.entries[key] for key in sorted(data.entries) if key.startswith(prefix)]
-        return Since(data.revision, len(found), tuple(each for each in found if each.mod_revision > revision))
+        found = data.below((prefix,))
+        return Since(data.revision, len(found), tuple(entry for entry in found if entry.mod_revision > revision))
 
     async def transact(self, conditions: Sequence[Condition], operations: Sequence[Operation]) -> Outcome:
         """Do all operations at one revision if every condition holds, else nothing."""

@@ -1,7 +1,7 @@
 """How often a router refreshes its lease, and how often it reads again what it watches."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -11,6 +11,7 @@ from clusterd.election import LeaseSeen
 from clusterd.store.contract import Batch, Delete, Lease, Operation, Put, Since, Snapshot
 from clusterd.store.memory import MemoryStore
 from tests.clusterd.big import copied
+from tests.watchers.test_router import until
 from watchers import feeds
 from watchers.feeds import relist_s
 
@@ -88,12 +89,6 @@ async def followed(store: Lossy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         await asyncio.wait([following])
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def looked(store: Lossy, times: int) -> None:
     """Return after so many looks more."""
     looks = store.looks
@@ -153,12 +148,7 @@ async def test_an_etcd_that_was_restored_is_read_whole_even_if_it_has_overtaken_
             await looked(store, 2)
         store._data = restored._data
         if again != b"before":
-            await store.transact(
-                (),
-                [
-                    Put("elsewhere", b""),
-                ],
-            )
+            await store.transact((), [Put("elsewhere", b"")])
             await store.transact((), [Put("k/1", again)])
         for count in range(10):
             await store.transact((), [Put("elsewhere", b"%d" % count)])
